@@ -1,0 +1,184 @@
+"""The workspace's database: SQLAlchemy 2 over SQLite in write-ahead mode.
+
+Several processes (the server, jobs, a terminal) write to it at once. Two things make that safe: WAL, so
+that readers never block the writer, and a busy timeout, set before anything else on a new connection, so
+that a second writer waits its turn instead of failing. Write transactions begin with ``BEGIN IMMEDIATE``:
+a deferred one that turns into a writer halfway cannot wait, SQLite refuses it at once.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, Engine, ForeignKey, Index, LargeBinary, UniqueConstraint, create_engine, event
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from core.errors import InputError
+
+BUSY_TIMEOUT_MS = 20_000
+
+
+def now() -> datetime:
+    """The current time in UTC, without a zone, as SQLite keeps it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+class Base(DeclarativeBase):
+    """The base of all tables."""
+
+    type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
+
+
+class Collection(Base):
+    """A folder of tiles that was opened."""
+
+    __tablename__ = "collection"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    root: Mapped[str] = mapped_column(unique=True)
+    synthetic: Mapped[bool] = mapped_column(default=False)
+    indexed: Mapped[datetime] = mapped_column(default=now)
+
+
+class Tile(Base):
+    """One image, with the mask that came with it, if any."""
+
+    __tablename__ = "tile"
+    __table_args__ = (UniqueConstraint("collection_id", "name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    image_path: Mapped[str]
+    mask_path: Mapped[str | None]
+    width: Mapped[int]
+    height: Mapped[int]
+    metres_per_pixel_x: Mapped[float]
+    metres_per_pixel_y: Mapped[float]
+    crs: Mapped[str | None]
+    fingerprint: Mapped[str]  # of the image file's bytes: keys every cache
+    split: Mapped[str]  # train, val, test
+    split_source: Mapped[str]  # glnet, folder, rule
+    class_shares: Mapped[list[Any] | None]  # of the given mask: six floats that sum to its labelled share
+
+
+class Problem(Base):
+    """Something wrong with a file of a collection, in one sentence."""
+
+    __tablename__ = "problem"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"))
+    tile_name: Mapped[str | None]
+    path: Mapped[str]
+    severity: Mapped[str]  # error: the file is left out; warning: used, with this caveat
+    sentence: Mapped[str]
+
+
+class Stroke(Base):
+    """One edit of a tile's class raster: the append-only journal, and the unit of undo.
+
+    ``before`` and ``after`` are the zlib-compressed uint8 patches of the box
+    (``top``, ``left``, ``height``, ``width``), so that undo and redo are exact.
+    """
+
+    __tablename__ = "stroke"
+    __table_args__ = (Index("stroke_by_tile", "tile_id", "id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tile_id: Mapped[int] = mapped_column(ForeignKey("tile.id", ondelete="CASCADE"))
+    client_key: Mapped[str] = mapped_column(unique=True)  # made by the browser: a stroke sent twice counts once
+    annotator: Mapped[str]
+    tool: Mapped[str]
+    class_index: Mapped[int]
+    geometry: Mapped[dict[str, Any]]
+    top: Mapped[int]
+    left: Mapped[int]
+    height: Mapped[int]
+    width: Mapped[int]
+    before: Mapped[bytes] = mapped_column(LargeBinary)
+    after: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(default="done")  # done, undone, dropped (undone, then overtaken)
+    created: Mapped[datetime] = mapped_column(default=now)
+
+
+class Job(Base):
+    """One command line, waiting, running or ended."""
+
+    __tablename__ = "job"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]  # index, fit, predict, evaluate, ...
+    title: Mapped[str]
+    arguments: Mapped[list[Any]]  # after ``python -m core``
+    device: Mapped[str]  # cpu, cuda: one job runs on each at a time
+    state: Mapped[str] = mapped_column(default="queued", index=True)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    pid: Mapped[int | None]
+    pid_started: Mapped[float | None]  # the process's start time: a pid alone may be reused
+    exit_status: Mapped[int | None]
+    message: Mapped[str | None]  # one sentence for a person, when it did not end well
+    created: Mapped[datetime] = mapped_column(default=now)
+    started: Mapped[datetime | None]
+    ended: Mapped[datetime | None]
+
+
+class Setting(Base):
+    """Small facts about the workspace, by key."""
+
+    __tablename__ = "setting"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[dict[str, Any]]
+
+
+class Database:
+    """Sessions on one SQLite file. Safe to share between threads; every process opens its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._engine = _engine(path)
+        try:
+            Base.metadata.create_all(self._engine)
+        except DatabaseError as error:
+            raise InputError(
+                f"{path} cannot be opened as a Tilewright database ({error.orig}); "
+                "choose another workspace folder, or move that file away to start anew."
+            ) from error
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for reading; objects stay usable after it closes."""
+        with Session(self._engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session in one immediate write transaction: all of it happens, or none."""
+        with Session(self._engine, expire_on_commit=False) as session:
+            session.connection(execution_options={"begin_mode": "IMMEDIATE"})
+            yield session
+            session.commit()  # an exception above skips this, and closing rolls back
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._engine.dispose()
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}", connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        mode = connection.get_execution_options().get("begin_mode", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine

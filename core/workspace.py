@@ -1,0 +1,108 @@
+"""A workspace: one folder that holds a database and files, and nothing else is state.
+
+workspace.db                       catalogue, strokes, jobs
+sample/                            the synthetic sample, when it was drawn
+imports/<name>/                    what was unpacked from uploaded zips
+labels/<collection id>/<tile>_mask.png   the class raster of each labelled tile, in the DeepGlobe palette
+features/                          cached encoder features
+thumbnails/                        small JPEGs
+runs/<run>/                        recipe.toml, weights.safetensors, metrics.jsonl, card.json
+predictions/<run>/<switches>/      <tile>_mask.png
+evaluations/                       scores that were computed
+jobs/<job id>/                     log.jsonl, result.json
+"""
+
+import os
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from core.database import Database
+from core.errors import InputError
+
+WORKSPACE_VARIABLE = "TILEWRIGHT_WORKSPACE"
+CACHE_VARIABLE = "TILEWRIGHT_CACHE"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """An open workspace: the paths in it and its database."""
+
+    root: Path
+    database: Database = field(compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: the folder's name."""
+        return self.root.name
+
+    @property
+    def sample(self) -> Path:
+        """Where the synthetic sample is drawn."""
+        return self.root / "sample"
+
+    @property
+    def imports(self) -> Path:
+        """Where uploaded archives are unpacked."""
+        return self.root / "imports"
+
+    @property
+    def features(self) -> Path:
+        """Cached encoder features."""
+        return self.root / "features"
+
+    @property
+    def thumbnails(self) -> Path:
+        """Cached thumbnails."""
+        return self.root / "thumbnails"
+
+    @property
+    def runs(self) -> Path:
+        """One folder a run."""
+        return self.root / "runs"
+
+    @property
+    def predictions(self) -> Path:
+        """Kept predictions."""
+        return self.root / "predictions"
+
+    @property
+    def evaluations(self) -> Path:
+        """Kept scores."""
+        return self.root / "evaluations"
+
+    @property
+    def jobs(self) -> Path:
+        """Logs and results of jobs."""
+        return self.root / "jobs"
+
+    def labels(self, collection_id: int) -> Path:
+        """The labels of one collection, as a folder that ``fit --labels`` takes."""
+        return self.root / "labels" / str(collection_id)
+
+
+@lru_cache(maxsize=8)
+def _open(root: Path) -> Workspace:
+    return Workspace(root, Database(root / "workspace.db"))
+
+
+def open_workspace(root: Path | None = None) -> Workspace:
+    """Open (or make) the workspace in ``root``; by default the one that ``TILEWRIGHT_WORKSPACE`` names.
+
+    Raises ``InputError`` when the folder cannot be made or written.
+    """
+    folder = (root or Path(os.environ.get(WORKSPACE_VARIABLE, "workspace"))).expanduser().resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"The workspace {folder} cannot be made ({error.strerror}); choose another folder.") from error
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"The workspace {folder} cannot be written to; choose another folder or mend its permissions.")
+    return _open(folder)
+
+
+def feature_cache_folder() -> Path:
+    """Where features are cached: ``TILEWRIGHT_CACHE``, else the user's cache folder."""
+    if CACHE_VARIABLE in os.environ:
+        return Path(os.environ[CACHE_VARIABLE])
+    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "tilewright" / "features"
