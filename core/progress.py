@@ -60,7 +60,7 @@ class SilentProgress:
 
 
 class JsonProgress:
-    """JSON lines: ``{"event": "progress", "done", "total", "message", "seconds"}`` and ``{"event": "metrics", ...}``."""
+    """JSON lines: ``{"event": "progress", "done", "total", "message", "seconds"}`` or ``{"event": "metrics", ...}``."""
 
     def __init__(self, stream: TextIO, cancel: CancelFlag) -> None:
         self._stream = stream
