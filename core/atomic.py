@@ -16,7 +16,8 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary binary file that becomes ``path`` when the block ends well.
 
     Readers see the old file or the new one, never a half. A failure leaves the old file as it was and no
-    temporary behind. A full disk or a folder that cannot be written raises ``InputError``.
+    temporary behind. A full disk or a folder that cannot be written raises ``InputError``; what the block raises
+    about another file passes through.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,6 +33,8 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
+        if error.filename not in (None, name):
+            raise  # the block's own: it opened another file
         raise _write_error(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)

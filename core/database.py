@@ -6,6 +6,8 @@ that a second writer waits its turn instead of failing. Write transactions begin
 a deferred one that turns into a writer halfway cannot wait, SQLite refuses it at once.
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, Engine, ForeignKey, Index, LargeBinary, UniqueConstraint, create_engine, event
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from core.errors import InputError
@@ -59,6 +61,7 @@ class Tile(Base):
     metres_per_pixel_y: Mapped[float]
     crs: Mapped[str | None]
     fingerprint: Mapped[str]  # of the image file's bytes: keys every cache
+    mask_fingerprint: Mapped[str | None]
     split: Mapped[str]  # train, val, test
     split_source: Mapped[str]  # glnet, folder, rule
     class_shares: Mapped[list[Any] | None]  # of the given mask: six floats that sum to its labelled share
@@ -102,6 +105,23 @@ class Stroke(Base):
     created: Mapped[datetime] = mapped_column(default=now)
 
 
+class LabelOperation(Base):
+    """One step along a tile's strokes: a stroke made, undone or redone.
+
+    Its ``client_key`` is also written into the mask file, which ties the file to the journal: where the two
+    differ, one of them missed a step (see ``core/labels/journal.py``).
+    """
+
+    __tablename__ = "label_operation"
+    __table_args__ = (Index("label_operation_by_tile", "tile_id", "id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tile_id: Mapped[int] = mapped_column(ForeignKey("tile.id", ondelete="CASCADE"))
+    stroke_id: Mapped[int] = mapped_column(ForeignKey("stroke.id", ondelete="CASCADE"))
+    client_key: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]  # stroke, undo, redo
+    created: Mapped[datetime] = mapped_column(default=now)
+
+
 class Job(Base):
     """One command line, waiting, running or ended."""
 
@@ -112,7 +132,7 @@ class Job(Base):
     arguments: Mapped[list[Any]]  # after ``python -m core``
     device: Mapped[str]  # cpu, cuda: one job runs on each at a time
     state: Mapped[str] = mapped_column(default="queued", index=True)
-    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    cancel_requested: Mapped[datetime | None]  # when; a while later it is ended by force
     pid: Mapped[int | None]
     pid_started: Mapped[float | None]  # the process's start time: a pid alone may be reused
     exit_status: Mapped[int | None]
@@ -137,7 +157,11 @@ class Database:
         self.path = path
         self._engine = _engine(path)
         try:
-            Base.metadata.create_all(self._engine)
+            # Immediate, since two processes that open a new workspace at once must not both make its tables.
+            with self._engine.connect() as connection:
+                connection.execution_options(begin_mode="IMMEDIATE")
+                with connection.begin():
+                    Base.metadata.create_all(connection)
         except DatabaseError as error:
             raise InputError(
                 f"{path} cannot be opened as a Tilewright database ({error.orig}); "
@@ -152,15 +176,52 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A session in one immediate write transaction: all of it happens, or none."""
+        """A session in one immediate write transaction: all of it happens, or none.
+
+        Raises ``InputError`` when the disk is full or the file cannot be written.
+        """
         with Session(self._engine, expire_on_commit=False) as session:
-            session.connection(execution_options={"begin_mode": "IMMEDIATE"})
-            yield session
-            session.commit()  # an exception above skips this, and closing rolls back
+            try:
+                session.connection(execution_options={"begin_mode": "IMMEDIATE"})
+                yield session
+                session.commit()  # an exception above skips this, and closing rolls back
+            except OperationalError as error:
+                if _primary_code(error.orig) not in _UNWRITABLE:
+                    raise
+                raise InputError(
+                    f"Could not write {self.path} ({error.orig}); nothing was changed there. "
+                    "Free some disk space or mend the folder's permissions, then try again."
+                ) from error
 
     def close(self) -> None:
         """Close the pooled connections."""
         self._engine.dispose()
+
+
+_UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
+
+
+def _primary_code(error: BaseException | None) -> int | None:
+    """SQLite's result code without the extension in its upper bits; None for another kind of error."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead mode, or find it on.
+
+    The first switch needs the file to itself, and for that SQLite does not wait out the busy timeout: of several
+    processes that open a new workspace at once all but one would fail. So we do the waiting.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _engine(path: Path) -> Engine:
@@ -172,7 +233,7 @@ def _engine(path: Path) -> Engine:
     def configure(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_write_ahead_log(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
 

@@ -96,7 +96,7 @@ class BarProgress:
         filled = round(self.WIDTH * share)
         line = f"[{'#' * filled}{'.' * (self.WIDTH - filled)}] {share:4.0%}  {message}"
         if self._stream.isatty():
-            print(f"\r{line:<100}", end="\n" if share >= 1 else "", file=self._stream, flush=True)
+            print(f"\r{line:<{len(self._last)}}", end="\n" if share >= 1 else "", file=self._stream, flush=True)
         elif line != self._last:
             print(line, file=self._stream, flush=True)
         self._last = line

@@ -81,9 +81,12 @@ class Workspace:
         return self.root / "labels" / str(collection_id)
 
 
+DATABASE_NAME = "workspace.db"
+
+
 @lru_cache(maxsize=8)
 def _open(root: Path) -> Workspace:
-    return Workspace(root, Database(root / "workspace.db"))
+    return Workspace(root, Database(root / DATABASE_NAME))
 
 
 def open_workspace(root: Path | None = None) -> Workspace:
@@ -98,6 +101,8 @@ def open_workspace(root: Path | None = None) -> Workspace:
         raise InputError(f"The workspace {folder} cannot be made ({error.strerror}); choose another folder.") from error
     if not os.access(folder, os.W_OK):
         raise InputError(f"The workspace {folder} cannot be written to; choose another folder or mend its permissions.")
+    if not (folder / DATABASE_NAME).exists():
+        _open.cache_clear()  # one that was deleted would still be written to, and nobody would find it again
     return _open(folder)
 
 

@@ -1,0 +1,18 @@
+"""The server: Streamlit's app with our own routes beside it, in one process on one port.
+
+Start it with ``make app`` or ``streamlit run app.py``. The pages are started by ``pages/shell.py``; this file
+is not itself a Streamlit script (see the note on cold deep links in that module).
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))
+
+import streamlit as st  # noqa: E402
+
+from core.web import web_routes  # noqa: E402
+from core.workspace import open_workspace  # noqa: E402
+
+app = st.App(ROOT / "pages" / "shell.py", routes=web_routes(open_workspace()))

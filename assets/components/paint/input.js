@@ -1,0 +1,155 @@
+// Mouse, pen, touch and keyboard. One pointer draws (or pans, with the hand, Space or the middle button); two fingers
+// pan and zoom. Keys count while the pointer is over the canvas or the focus is not in a field of the page.
+
+import { keyOf } from "./commands.js";
+
+export class Input {
+  constructor(root, panel, painter) {
+    Object.assign(this, { root, panel, painter });
+    this.pointers = new Map(); // what is down: id -> [x, y]
+    this.action = null; // "draw", "pan" or "pinch"
+    this.space = false;
+    this.held = null; // the command whose key is held
+    this.stop = new AbortController();
+    const on = (target, type, handler, options = {}) =>
+      target.addEventListener(type, handler, { ...options, signal: this.stop.signal });
+    const { overlay } = panel;
+    on(overlay, "pointerdown", (event) => this.#down(event));
+    on(overlay, "pointermove", (event) => this.#move(event));
+    on(overlay, "pointerup", (event) => this.#up(event));
+    on(overlay, "pointercancel", (event) => this.#up(event));
+    on(overlay, "pointerleave", () => panel.pointAt(null));
+    on(overlay, "dblclick", () => painter.closePolygon());
+    on(overlay, "wheel", (event) => this.#wheel(event), { passive: false });
+    on(overlay, "contextmenu", (event) => event.preventDefault());
+    // Captured before Streamlit sees them: its own R and C would rerun the page.
+    on(window, "keydown", (event) => this.#key(event), { capture: true });
+    on(window, "keyup", (event) => this.#keyUp(event), { capture: true });
+    on(window, "blur", () => this.#letGo());
+  }
+
+  close() {
+    this.stop.abort();
+  }
+
+  #at(event) {
+    const { left, top } = this.panel.overlay.getBoundingClientRect();
+    return [event.clientX - left, event.clientY - top];
+  }
+
+  #down(event) {
+    event.preventDefault();
+    this.root.focus({ preventScroll: true });
+    this.panel.overlay.setPointerCapture(event.pointerId);
+    const at = this.#at(event);
+    this.pointers.set(event.pointerId, at);
+    if (this.pointers.size === 2) {
+      this.painter.end();
+      this.action = "pinch";
+    } else if (this.pointers.size === 1) {
+      const pans = event.button === 1 || this.space || this.painter.tool === "hand";
+      const paints = event.button === 0 || event.button === 5; // 5: a pen's eraser end
+      this.action = pans ? "pan" : paints ? "draw" : null;
+      if (this.action === "draw") this.painter.begin(this.painter.view.toTile(...at), { erase: event.button === 5 });
+    }
+    this.panel.pointAt(at, this.#panning);
+  }
+
+  #move(event) {
+    const at = this.#at(event), before = this.pointers.get(event.pointerId);
+    if (before && this.action === "pinch") this.#pinch(event.pointerId, before, at);
+    if (before && this.action === "pan") {
+      this.painter.view.panBy(at[0] - before[0], at[1] - before[1]);
+      this.panel.redraw();
+    }
+    if (this.action !== "pan" && this.action !== "pinch") {
+      const steps = event.getCoalescedEvents?.() ?? [];
+      for (const step of steps.length ? steps : [event]) {
+        this.painter.move(this.painter.view.toTile(...this.#at(step)), Boolean(before) && this.action === "draw");
+      }
+    }
+    if (before) this.pointers.set(event.pointerId, at);
+    this.panel.pointAt(at, this.#panning);
+  }
+
+  #pinch(id, before, at) {
+    const other = [...this.pointers].find(([key]) => key !== id)?.[1];
+    if (!other) return;
+    const apart = (a) => Math.max(1, Math.hypot(a[0] - other[0], a[1] - other[1]));
+    this.painter.view.panBy((at[0] - before[0]) / 2, (at[1] - before[1]) / 2);
+    this.painter.zoom(apart(at) / apart(before), (at[0] + other[0]) / 2, (at[1] + other[1]) / 2);
+  }
+
+  #up(event) {
+    if (!this.pointers.delete(event.pointerId)) return;
+    if (this.action === "draw") this.painter.end();
+    if (this.pointers.size === 0) this.action = null;
+    this.panel.pointAt(this.#at(event), this.#panning);
+    this.panel.refresh();
+  }
+
+  #wheel(event) {
+    event.preventDefault();
+    if (event.shiftKey) { // some systems turn Shift + wheel sideways
+      const turned = event.deltaY || event.deltaX;
+      if (turned) this.painter.resizeBrush(turned < 0 ? 1.15 : 1 / 1.15);
+      return;
+    }
+    const lines = event.deltaMode === 1 ? 30 : 1; // Firefox counts lines
+    this.painter.zoom(Math.exp(-Math.max(-240, Math.min(240, event.deltaY * lines)) * 0.0022), ...this.#at(event));
+    this.painter.move(this.painter.view.toTile(...this.#at(event)), false);
+  }
+
+  get #panning() {
+    return this.space || this.action === "pan" || this.painter.tool === "hand";
+  }
+
+  #key(event) {
+    if (inField(event) || event.altKey || !this.root.isConnected) return;
+    if (event.key === " ") {
+      const onButton = event.composedPath()[0] instanceof HTMLButtonElement;
+      if (onButton && !this.panel.hovered) return;
+      this.space = true;
+      this.panel.setPanning(true);
+      return swallow(event);
+    }
+    if (event.key === "Enter" && event.composedPath()[0] instanceof HTMLButtonElement) return;
+    const command = this.panel.commandOf(keyOf(event));
+    if (!command) return;
+    swallow(event);
+    if (command.hold) {
+      if (event.repeat) return;
+      this.held = command;
+      command.hold(this.painter, true);
+      this.panel.refresh();
+    } else if (!command.enabled || command.enabled(this.painter)) command.run(this.painter);
+  }
+
+  #keyUp(event) {
+    if (event.key === " " && this.space) {
+      this.space = false;
+      this.panel.setPanning(this.#panning);
+    }
+    if (this.held && this.held.keys.includes(event.key.toUpperCase())) this.#letGo();
+  }
+
+  #letGo() {
+    this.held?.hold(this.painter, false);
+    this.held = null;
+    this.space = false;
+    this.panel.refresh();
+  }
+}
+
+function swallow(event) {
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}
+
+/** Whether somebody is typing. A slider is no field: its arrow keys are ours only when it has no focus. */
+function inField(event) {
+  const target = event.composedPath()[0];
+  if (!(target instanceof HTMLElement)) return false;
+  if (target instanceof HTMLInputElement && target.type === "range") return event.key.startsWith("Arrow");
+  return target.matches("input, textarea, select, [contenteditable], [role=combobox], [role=listbox], [role=option]");
+}

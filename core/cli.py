@@ -1,0 +1,228 @@
+"""``python -m core``: the command line, a stable interface that others script against.
+
+Progress goes to stderr, as a bar or as JSON lines. The last line of stdout is one JSON object with the result.
+Exit status: 0 done; 2 bad input, with one plain line on stderr; 130 cancelled, with what was done so far kept.
+
+Commands import what they need when they run: ``index`` should not wait for torch.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+from core.errors import CancelledError, InputError
+from core.progress import CancelFlag, JsonProgress, Progress, make_progress
+
+BAD_INPUT = 2
+CANCELLED = 130
+
+Command = Callable[[argparse.Namespace, Progress], dict[str, Any]]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage text before it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message[:1].upper()}{message[1:]}; see: {self.prog} --help")
+
+
+def _sample(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    from core.catalog.sample import write_sample
+
+    written = write_sample(options.out, tiles=options.tiles, size=options.size, seed=options.seed, progress=progress)
+    return {"out": str(options.out), "tiles": len(written), "synthetic": True}
+
+
+def _index(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    from core.catalog.catalogue import index_folder
+    from core.workspace import open_workspace
+
+    report = asdict(index_folder(open_workspace(options.workspace), options.data, progress))
+    report["findings"] = [{**finding, "path": str(finding["path"])} for finding in report["findings"]]
+    return report
+
+
+def _fit(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    from core.training.fit import FitRequest, fit
+    from core.training.recipe import load_recipe
+
+    recipe = load_recipe(options.recipe, options.set)
+    request = FitRequest(
+        data=options.data,
+        labels=options.labels,
+        out=options.out,
+        recipe=recipe,
+        seed=options.seed,
+        device=options.device,
+    )
+    return fit(request, progress)
+
+
+def _predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    from core.inference.batch import Switches, predict_folder
+
+    return predict_folder(
+        runs=options.run,
+        data=options.data,
+        out=options.out,
+        switches=Switches(options.tta, options.refine, options.min_region),
+        keep_probabilities=options.probabilities,
+        progress=progress,
+    )
+
+
+def _evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    from core.evaluation.evaluate import evaluate_folder
+    from core.evaluation.report import write_report
+
+    result = evaluate_folder(options.truth, options.predictions, progress)
+    if options.report:
+        write_report(result, options.report)
+    return result
+
+
+def _compare(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    from core.evaluation.compare import compare_folders
+
+    return compare_folders(options.truth, options.a, options.b, progress)
+
+
+def _demo(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    from core.demo import run_demo
+
+    return run_demo(options.out, progress)
+
+
+def _evaluate_run(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    from core.evaluation.held_out import evaluate_run
+    from core.inference.batch import Switches
+    from core.workspace import open_workspace
+
+    return evaluate_run(
+        open_workspace(options.workspace),
+        run=options.run,
+        collection_id=options.collection,
+        switches=Switches(options.tta, options.refine, options.min_region),
+        progress=progress,
+    )
+
+
+def _work(options: argparse.Namespace, _progress: Progress) -> dict[str, Any]:
+    from core.jobs.worker import run_worker
+    from core.workspace import open_workspace
+
+    run_worker(open_workspace(options.workspace), options.device)
+    return {}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = _Parser(prog="python -m core", description="Tilewright: label, train and judge land-cover models.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, run: Command, summary: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=summary, description=summary)
+        one.set_defaults(run_command=run)
+        one.add_argument("--progress", choices=["bar", "json"], default="bar", help="how progress is shown on stderr")
+        return one
+
+    sample = command("sample", _sample, "Draw synthetic tiles with masks, in DeepGlobe's layout.")
+    sample.add_argument("--out", type=Path, required=True)
+    sample.add_argument("--tiles", type=_count, default=6)
+    sample.add_argument("--size", type=_count, default=2448, help="side of a tile, pixels")
+    sample.add_argument("--seed", type=int, default=0)
+
+    index = command("index", _index, "Read a folder of tiles into a workspace's catalogue.")
+    index.add_argument("--data", type=Path, required=True)
+    index.add_argument("--workspace", type=Path)
+
+    fit = command("fit", _fit, "Train a run on the labelled pixels of a folder.")
+    fit.add_argument("--data", type=Path, required=True)
+    fit.add_argument("--labels", type=Path, help="folder of <id>_mask.png; by default the masks beside the images")
+    fit.add_argument("--out", type=Path, required=True, help="the run's folder")
+    fit.add_argument("--recipe", default="head", help="a preset's name or a TOML file")
+    fit.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
+    fit.add_argument("--seed", type=int, default=0)
+    fit.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+
+    predict = command("predict", _predict, "Predict every tile of a folder; several runs are averaged.")
+    predict.add_argument("--run", type=Path, action="append", required=True)
+    predict.add_argument("--data", type=Path, required=True)
+    predict.add_argument("--out", type=Path, required=True)
+    _add_switches(predict)
+    predict.add_argument("--probabilities", action="store_true", help="write <id>_probabilities.tif too")
+
+    evaluate = command("evaluate", _evaluate, "Score predicted masks against true ones.")
+    evaluate.add_argument("--truth", type=Path, required=True)
+    evaluate.add_argument("--predictions", type=Path, required=True)
+    evaluate.add_argument("--report", type=Path, metavar="FILE.html")
+
+    compare = command("compare", _compare, "Compare two folders of predicted masks against the same truth.")
+    for name in ("--truth", "--a", "--b"):
+        compare.add_argument(name, type=Path, required=True)
+
+    demo = command("demo", _demo, "The whole loop on synthetic tiles, with a table of scores.")
+    demo.add_argument("--out", type=Path, default=Path("demo"))
+
+    held_out = command("evaluate-run", _evaluate_run, "Predict and score a run on a collection's held-out tiles.")
+    held_out.add_argument("--workspace", type=Path)
+    held_out.add_argument("--run", required=True, help="a run's name in the workspace")
+    held_out.add_argument("--collection", type=int, required=True)
+    _add_switches(held_out)
+
+    work = command("work", _work, "Run the queued jobs of a workspace; the app starts this by itself.")
+    work.add_argument("--workspace", type=Path)
+    work.add_argument("--device", default="cpu")
+    return parser
+
+
+def _add_switches(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tta", choices=["none", "flips", "d4"], default="none", help="average over flips and rotations"
+    )
+    parser.add_argument("--refine", choices=["none", "guided", "crf"], default="none")
+    parser.add_argument("--min-region", type=_count_or_zero, default=0, metavar="PIXELS")
+
+
+def _count(text: str) -> int:
+    value = _count_or_zero(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _count_or_zero(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 0")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    cancel = CancelFlag()
+    progress: Progress | None = None
+    try:
+        options = build_parser().parse_args(arguments)
+        progress = make_progress(options.progress, cancel)
+        cancel.install()
+        result = options.run_command(options, progress)
+    except InputError as error:
+        _tell(str(error), event="error", progress=progress)
+        return BAD_INPUT
+    except CancelledError:
+        _tell("Cancelled; what was finished is kept.", event="cancelled", progress=progress)
+        return CANCELLED
+    print(json.dumps(result))
+    return 0
+
+
+def _tell(sentence: str, *, event: str, progress: Progress | None) -> None:
+    """One line on stderr, in the style that was asked for."""
+    if isinstance(progress, JsonProgress):
+        print(json.dumps({"event": event, "message": sentence}), file=sys.stderr, flush=True)
+    else:
+        print(sentence, file=sys.stderr, flush=True)

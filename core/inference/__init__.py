@@ -1,0 +1,1 @@
+"""From a tile to a class raster: test-time augmentation, refinement, kept predictions."""

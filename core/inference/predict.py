@@ -1,0 +1,171 @@
+"""A trained run as something that predicts: image in, class probabilities out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.classes import ClassRaster
+from core.errors import InputError
+from core.inference.tta import Dihedral, transforms
+from core.progress import Progress, SilentProgress
+from core.training.cell_grid import CellGrid
+from core.training.feature_cache import FeatureCache, default_cache
+from core.training.features import AS_IT_IS, FeatureExtractor, Features, make_extractor
+from core.training.runs import RunCard, read_head, read_recipe, read_run
+from models.heads import Head
+
+Probabilities = NDArray[np.float32]
+"""``(6, height, width)`` float32 that sum to 1 over the classes."""
+
+DEFAULT_METRES_PER_PIXEL = (0.5, 0.5)
+_ROWS_AT_ONCE = 256
+_LEAST = 1e-7  # keeps the logarithm of an averaged probability finite
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """An encoder with a trained head on one device; made by ``load_segmenter``."""
+
+    card: RunCard
+    extractor: FeatureExtractor
+    head: Head
+    cache: FeatureCache
+
+    def probabilities(
+        self,
+        image: NDArray[np.uint8],
+        *,
+        metres_per_pixel: tuple[float, float] = DEFAULT_METRES_PER_PIXEL,
+        tta: str | Sequence[Dihedral] = "none",
+        fingerprint: str | None = None,
+        features: Features | None = None,
+        progress: Progress | None = None,
+    ) -> Probabilities:
+        """Class probabilities of every pixel of a ``(height, width, 3)`` uint8 RGB tile.
+
+        Args:
+            image: the tile.
+            metres_per_pixel: (y, x).
+            tta: a name of ``core.inference.tta.transforms``, or the transforms themselves; probabilities are
+                averaged over them, cell by cell.
+            fingerprint: of the tile's file; the features of the tile as it is are then taken from the cache, or
+                put there.
+            features: of the tile as it is, where the caller has them.
+            progress: told once per transform, and may raise ``CancelledError`` there.
+        """
+        grid = self.extractor.grid(_size(image), metres_per_pixel)
+        logits = self._cell_logits(image, grid, tta=tta, fingerprint=fingerprint, features=features, progress=progress)
+        return upsampled_probabilities(logits, grid)
+
+    def cell_probabilities(
+        self,
+        image: NDArray[np.uint8],
+        *,
+        metres_per_pixel: tuple[float, float] = DEFAULT_METRES_PER_PIXEL,
+        tta: str | Sequence[Dihedral] = "none",
+        fingerprint: str | None = None,
+        features: Features | None = None,
+        progress: Progress | None = None,
+    ) -> Probabilities:
+        """As ``probabilities``, by cell: ``(6, rows, columns)``; cheap, for overviews and uncertainty."""
+        grid = self.extractor.grid(_size(image), metres_per_pixel)
+        logits = self._cell_logits(image, grid, tta=tta, fingerprint=fingerprint, features=features, progress=progress)
+        return np.asarray(logits.softmax(dim=0).numpy(), np.float32)
+
+    def predict(self, image: NDArray[np.uint8], **options: Any) -> ClassRaster:
+        """The most probable class of every pixel; ``options`` as for ``probabilities``."""
+        raster: ClassRaster = self.probabilities(image, **options).argmax(axis=0).astype(np.uint8)
+        return raster
+
+    @torch.inference_mode()
+    def _cell_logits(
+        self,
+        image: NDArray[np.uint8],
+        grid: CellGrid,
+        *,
+        tta: str | Sequence[Dihedral],
+        fingerprint: str | None,
+        features: Features | None,
+        progress: Progress | None,
+    ) -> torch.Tensor:
+        chosen = transforms(tta) if isinstance(tta, str) else tuple(tta)
+        reporter = progress or SilentProgress()
+        total = torch.zeros((0,))
+        for index, transform in enumerate(chosen):
+            if len(chosen) > 1:
+                reporter.update(index, len(chosen), "Averaging over flips and rotations")
+            if transform != AS_IT_IS:
+                seen = self.extractor.extract(image, grid, transform=transform, progress=progress)
+            elif features is not None:
+                seen = features
+            else:
+                seen = self._plain_features(image, grid, fingerprint, progress)
+            logits = head_logits(self.head, seen, self.extractor.device)
+            if len(chosen) == 1:
+                return logits
+            total = logits.softmax(dim=0) if index == 0 else total + logits.softmax(dim=0)
+        return (total / len(chosen)).clamp(min=_LEAST).log()
+
+    def _plain_features(
+        self, image: NDArray[np.uint8], grid: CellGrid, fingerprint: str | None, progress: Progress | None
+    ) -> Features:
+        if fingerprint is None:
+            return self.extractor.extract(image, grid, progress=progress)
+        return self.cache.fetch(
+            fingerprint=fingerprint,
+            extractor_identity=self.extractor.identity,
+            shape=(self.extractor.channels, *grid.cells),
+            compute=lambda: self.extractor.extract(image, grid, progress=progress),
+        )
+
+
+def load_segmenter(run_folder: Path, device: str = "auto", cache: FeatureCache | None = None) -> Segmenter:
+    """Load a run for prediction.
+
+    Raises ``InputError`` when the folder is no whole run, its weights are not ours, its encoder cannot be had or
+    is another than the one it was trained with, or the device is not there.
+    """
+    card, recipe, head = read_run(run_folder).card, read_recipe(run_folder), read_head(run_folder)
+    extractor = make_extractor(
+        encoder=recipe.encoder, weights=recipe.weights, resolution_m=recipe.resolution_m, device=device
+    )
+    if extractor.encoder.identity != card.encoder_identity or extractor.channels != head.channels:
+        raise InputError(
+            f"The run {run_folder} was trained on other weights of {recipe.encoder} than are installed here; "
+            "install those, or train the run anew."
+        )
+    return Segmenter(card, extractor, head.to(extractor.device), cache or default_cache())
+
+
+@torch.inference_mode()
+def head_logits(head: Head, features: Features, device: torch.device) -> torch.Tensor:
+    """Cell logits ``(6, rows, columns)`` float32 on the CPU, of features ``(channels, rows, columns)``."""
+    logits: torch.Tensor = head(torch.from_numpy(features).to(device).float()[None])[0]
+    return logits.float().cpu()
+
+
+@torch.inference_mode()
+def upsampled_probabilities(logits: torch.Tensor, grid: CellGrid) -> Probabilities:
+    """Interpolate cell logits between cell centres to every pixel of the tile, then softmax.
+
+    Logits are interpolated rather than probabilities: borders between two sure cells come out sharper. Works in
+    bands of rows, so that only the result is ever as large as the tile.
+    """
+    down, across = (torch.from_numpy(grid.interpolation(axis)) for axis in (0, 1))
+    wide = logits @ across.T
+    result = np.empty((len(logits), *grid.size), np.float32)
+    for top in range(0, grid.size[0], _ROWS_AT_ONCE):
+        band = down[top : top + _ROWS_AT_ONCE]
+        result[:, top : top + _ROWS_AT_ONCE] = (band @ wide).softmax(dim=0).numpy()
+    return result
+
+
+def _size(image: NDArray[np.uint8]) -> tuple[int, int]:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"a tile is height x width x 3 uint8, not {image.shape} {image.dtype}")
+    return image.shape[0], image.shape[1]

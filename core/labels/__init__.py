@@ -1,0 +1,1 @@
+"""The labels: strokes, the class raster they paint, undo, instances."""

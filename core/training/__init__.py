@@ -1,0 +1,1 @@
+"""From labelled tiles to a run: recipe, cached features, cells, heads."""

@@ -1,0 +1,155 @@
+"""From a tile to the features of its cells: one pass of a frozen encoder, every stage brought to one grid."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.errors import InputError
+from core.inference.tta import Dihedral, transforms
+from core.progress import Progress, SilentProgress
+from core.training.cell_grid import CELL, CellGrid, cell_grid
+from models.encoders import Encoder, create_encoder
+from models.errors import ModelError
+
+Features = NDArray[np.float16]
+"""``(channels, rows, columns)`` float16, one vector per cell."""
+
+WHOLE_UP_TO = 1536
+"""Working images up to this side take one pass; larger ones go in windows, so that memory stays bounded."""
+WINDOW = 1024
+HALO = 128
+"""What a window sees beyond itself on each side, in working pixels; a multiple of every stride."""
+ALIGNMENT = 32
+"""Images are padded to a multiple of this, the coarsest stride, so that all stages line up."""
+COLOUR_CHANNELS = 6
+LAYOUT = "1"
+"""Part of every cache key; a change in what the channels mean changes it."""
+
+AS_IT_IS = transforms("none")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureExtractor:
+    """A frozen encoder at one ground resolution on one device.
+
+    A cell's vector holds the mean and the standard deviation of its colours (3 + 3, of RGB in 0..1), then the
+    encoder's stages from fine to coarse: finer ones averaged over the cell, coarser ones interpolated.
+    """
+
+    encoder: Encoder
+    resolution_m: float
+    device: torch.device
+
+    @property
+    def channels(self) -> int:
+        """Length of a cell's vector."""
+        return COLOUR_CHANNELS + sum(self.encoder.card.channels)
+
+    @property
+    def identity(self) -> str:
+        """Tells these features from those of any other encoder, weights, resolution or arithmetic."""
+        arithmetic = "bf16" if self.device.type == "cuda" else "fp32"
+        return f"{self.encoder.identity}-{self.resolution_m:g}m-{arithmetic}-{LAYOUT}"
+
+    def grid(self, size: tuple[int, int], metres_per_pixel: tuple[float, float]) -> CellGrid:
+        """The cells of a tile of ``size`` (height, width) with ``metres_per_pixel`` (y, x)."""
+        return cell_grid(size, metres_per_pixel=metres_per_pixel, resolution_m=self.resolution_m)
+
+    def extract(
+        self,
+        image: NDArray[np.uint8],
+        grid: CellGrid,
+        *,
+        transform: Dihedral = AS_IT_IS,
+        progress: Progress | None = None,
+    ) -> Features:
+        """Features of a ``(height, width, 3)`` uint8 RGB tile.
+
+        With a ``transform`` the encoder sees the moved image and its maps are moved back: the cells stay where
+        they are. Raises ``CancelledError`` between windows.
+        """
+        working = _aligned(_resized(image, grid.working))
+        moved = transform.forward(working)
+        maps = self._encode(torch.from_numpy(moved), progress or SilentProgress())
+        rows, columns = grid.cells
+        return np.ascontiguousarray(transform.inverse(maps)[:, :rows, :columns])
+
+    def _encode(self, image: Tensor, progress: Progress) -> Features:
+        height, width = image.shape[:2]
+        if max(height, width) <= WHOLE_UP_TO:
+            return self._encode_window(image)
+        maps = np.empty((self.channels, height // CELL, width // CELL), np.float16)
+        starts = [(top, left) for top in range(0, height, WINDOW) for left in range(0, width, WINDOW)]
+        for index, (top, left) in enumerate(starts):
+            progress.update(index, len(starts), "Encoding a large tile")
+            bottom, right = min(top + WINDOW, height), min(left + WINDOW, width)
+            seen_top, seen_left = max(top - HALO, 0), max(left - HALO, 0)
+            seen = self._encode_window(image[seen_top : bottom + HALO, seen_left : right + HALO])
+            row, column = (top - seen_top) // CELL, (left - seen_left) // CELL
+            rows, columns = (bottom - top) // CELL, (right - left) // CELL
+            maps[:, top // CELL : bottom // CELL, left // CELL : right // CELL] = seen[
+                :, row : row + rows, column : column + columns
+            ]
+        return maps
+
+    def _encode_window(self, image: Tensor) -> Features:
+        rows, columns = image.shape[0] // CELL, image.shape[1] // CELL
+        batch = image.to(self.device).permute(2, 0, 1)[None]
+        maps = torch.cat([_colours(batch), *(_to_cells(s, rows, columns) for s in self.encoder(batch))], dim=1)
+        # float16 ends at 65504; no encoder here comes near, but one by a local file might.
+        return maps[0].clamp(-65_000, 65_000).half().cpu().numpy()
+
+
+def make_extractor(*, encoder: str, weights: str, resolution_m: float, device: str) -> FeatureExtractor:
+    """Load an encoder for feature extraction.
+
+    Raises ``InputError`` when the encoder or its weights cannot be had, or there is no such device.
+    """
+    where = choose_device(device)
+    try:
+        return FeatureExtractor(create_encoder(encoder, weights).to(where), resolution_m, where)
+    except ModelError as error:
+        raise InputError(str(error)) from error
+
+
+def choose_device(name: str) -> torch.device:
+    """'auto' (a GPU where there is one), 'cpu' or 'cuda'. Raises ``InputError`` for a GPU that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("This machine has no CUDA GPU that torch can use; choose the device cpu or auto.")
+    if name not in {"cpu", "cuda"}:
+        raise InputError(f"There is no device '{name}'; choose auto, cpu or cuda.")
+    return torch.device(name)
+
+
+def _resized(image: NDArray[np.uint8], working: tuple[int, int]) -> NDArray[np.uint8]:
+    if image.shape[:2] == working:
+        return image
+    # Area averaging: shrinking by any other rule lets crop rows alias.
+    return np.asarray(cv2.resize(image, (working[1], working[0]), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _aligned(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    below, right = -image.shape[0] % ALIGNMENT, -image.shape[1] % ALIGNMENT
+    return np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
+
+
+def _colours(batch: Tensor) -> Tensor:
+    scaled = batch.float() / 255
+    mean = F.avg_pool2d(scaled, CELL)
+    variance = F.avg_pool2d(scaled.square(), CELL) - mean.square()
+    return torch.cat([mean, variance.clamp(min=0).sqrt()], dim=1)
+
+
+def _to_cells(stage: Tensor, rows: int, columns: int) -> Tensor:
+    if stage.shape[-2] > rows:
+        return F.adaptive_avg_pool2d(stage, (rows, columns))
+    if stage.shape[-2] < rows:
+        return F.interpolate(stage, size=(rows, columns), mode="bilinear", align_corners=False)
+    return stage

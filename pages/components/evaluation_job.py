@@ -1,0 +1,22 @@
+"""Starting the job that judges a run; Evaluate and Compare both do."""
+
+from core.evaluation.held_out import evaluation_arguments
+from core.inference.batch import Switches
+from core.jobs import queue, worker
+from core.workspace import Workspace
+from pages.components.switches import describe
+
+KIND = "evaluate-run"
+
+
+def start_evaluation(workspace: Workspace, run: str, collection_id: int, switches: Switches) -> None:
+    """Queue the job that predicts and scores the held-out tiles of a collection."""
+    arguments = evaluation_arguments(run, collection_id, switches)
+    title = f"Evaluate {run}, {describe(switches)}"
+    queue.submit(workspace, kind=KIND, title=title, arguments=arguments, device="cpu")
+    worker.ensure_running(workspace, "cpu")
+
+
+def evaluation_active(workspace: Workspace) -> bool:
+    """Whether such a job waits or runs."""
+    return any(job.kind == KIND and job.state.active for job in queue.jobs(workspace))

@@ -1,0 +1,82 @@
+"""Panels side by side on one tile (image, truth, predictions, errors, differences) with one zoom and one pointer.
+
+The component lies in ``assets/components/compare``. It fetches map tiles and masks from our own routes and finds
+errors and differences in the browser, so that switching a panel asks nothing of the server.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import streamlit as st
+
+from core.catalog.pyramid import max_zoom
+from core.classes import CLASSES
+from core.database import Tile
+
+_ASSETS = Path(__file__).resolve().parents[2] / "assets" / "components" / "compare"
+_MODULE = "/assets/components/compare/main.js"
+
+# Streamlit runs a component's script from a blob, which has no address to import others from; so this one goes to ours.
+_LOADER = """export default async (component) => {
+  const { default: mount } = await import(new URL(component.data.module, window.location.origin).href);
+  return mount(component);
+};"""
+
+_mount = st.components.v2.component(
+    "tilewright_compare",
+    html='<div class="tw-compare" aria-label="Panels side by side"></div>',
+    css=(_ASSETS / "compare.css").read_text(),
+    js=_LOADER,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel: its short name on the toggle, its title, and what is drawn over the image.
+
+    ``raster`` and ``errors`` need ``address``, a mask in the palette; ``difference`` needs ``a`` and ``b``.
+    ``off`` leaves the panel out until somebody switches it on.
+    """
+
+    name: str
+    title: str
+    kind: Literal["image", "raster", "errors", "difference"]
+    detail: str = ""
+    address: str | None = None
+    a: str | None = None
+    b: str | None = None
+    off: bool = False
+
+
+def truth_address(tile: Tile) -> str | None:
+    """Where the browser finds the mask that came with a tile, at full size, or None."""
+    if tile.mask_path is None:
+        return None
+    return f"/tiles/{tile.id}/mask.png?size={max(tile.width, tile.height)}&v={tile.mask_fingerprint}"
+
+
+def image_panels(tile: Tile, panels: Sequence[Panel], *, height: int = 420, key: str) -> None:
+    """Show the panels, each ``height`` CSS pixels high; with the same ``key`` the view stays as long as the tile."""
+    _mount(key=key, data=panel_data(tile, panels, height=height))
+
+
+def panel_data(tile: Tile, panels: Sequence[Panel], *, height: int) -> dict[str, Any]:
+    """What the browser needs to show the panels."""
+    return {
+        "module": _MODULE,
+        "base_url": "",
+        "height": height,
+        "truth": truth_address(tile),
+        "panels": [asdict(panel) for panel in panels],
+        "classes": [{"index": c.index, "name": c.name} for c in CLASSES],
+        "tile": {
+            "id": tile.id,
+            "version": tile.fingerprint,
+            "width": tile.width,
+            "height": tile.height,
+            "max_zoom": max_zoom(tile.width, tile.height),
+            "metres_per_pixel_x": tile.metres_per_pixel_x,
+        },
+    }

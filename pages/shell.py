@@ -1,0 +1,50 @@
+"""The main script: page configuration, navigation, and the sidebar that every page shares.
+
+It lies in ``pages/`` on purpose. Streamlit runs the files of a ``pages`` folder *beside the main script* raw on a
+cold deep link, without shell or navigation; here no such folder lies beside it, so every address comes through.
+"""
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.errors import InputError
+from core.system import system_line
+from core.workspace import open_workspace
+from pages.components.jobs import job_badge
+
+HERE = Path(__file__).resolve().parent
+ICON = HERE.parent / "assets" / "icon.svg"
+
+
+def shell() -> None:
+    """Set up the page, then run the one that the address names."""
+    st.set_page_config(page_title="Tilewright", page_icon=str(ICON), layout="wide")
+    st.logo(str(HERE.parent / "assets" / "logo.svg"), icon_image=str(ICON), size="large")
+    chosen = st.navigation(
+        [
+            st.Page(HERE / "start.py", title="Start", icon=":material/home:", default=True),
+            st.Page(HERE / "browse.py", title="Browse", icon=":material/map:", url_path="browse"),
+            st.Page(HERE / "label.py", title="Label", icon=":material/brush:", url_path="label"),
+            st.Page(HERE / "train.py", title="Train", icon=":material/model_training:", url_path="train"),
+            st.Page(HERE / "evaluate.py", title="Evaluate", icon=":material/analytics:", url_path="evaluate"),
+            st.Page(HERE / "compare.py", title="Compare", icon=":material/compare:", url_path="compare"),
+        ]
+    )
+    with st.sidebar:
+        _sidebar()
+    try:
+        chosen.run()
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+def _sidebar() -> None:
+    workspace = open_workspace()
+    st.caption("Workspace")
+    st.markdown(f":material/folder_open: **{workspace.name}**", help=str(workspace.root))
+    job_badge(workspace)
+    st.caption(system_line().sentence)
+
+
+shell()

@@ -1,0 +1,48 @@
+"""Comparing two folders of predicted masks."""
+
+import json
+
+import pytest
+
+from core.errors import InputError
+from core.evaluation.compare import compare_folders
+from core.evaluation.evaluate import evaluate_folder
+from core.progress import SilentProgress
+from tests.core.evaluation.masks import save_pairs
+
+
+@pytest.fixture
+def root(tmp_path):
+    save_pairs(tmp_path, 6, {"good": 0.1, "bad": 0.6})
+    return tmp_path
+
+
+def compare(root, a, b):
+    return compare_folders(root / "truth", root / a, root / b, SilentProgress())
+
+
+def test_scores_are_those_of_evaluating_each_alone_and_differences_are_a_minus_b(root):
+    result = json.loads(json.dumps(compare(root, "good", "bad")))
+    alone = evaluate_folder(root / "truth", root / "bad", SilentProgress())
+    assert result["tiles"] == 6
+    assert result["b"]["iou"] == alone["iou"]
+    difference = result["difference"]["miou"]
+    assert difference["value"] == pytest.approx(result["a"]["miou"] - result["b"]["miou"])
+    assert difference["interval"][0] <= difference["value"] <= difference["interval"][1]
+    assert result["difference"]["iou"].keys() == result["a"]["iou"].keys()
+
+
+def test_the_better_one_is_called_better_and_swapped_it_is_worse(root):
+    assert compare(root, "good", "bad")["difference"]["miou"]["verdict"] == "better"
+    assert compare(root, "bad", "good")["difference"]["miou"]["verdict"] == "worse"
+
+
+def test_the_same_folder_twice_cannot_be_told_apart(root):
+    result = compare(root, "bad", "bad")
+    assert result["difference"]["miou"] == {"value": 0.0, "interval": [0.0, 0.0], "verdict": "cannot tell"}
+
+
+def test_a_tile_that_only_one_of_them_predicted_is_refused(root):
+    (root / "bad" / "5_mask.png").unlink()
+    with pytest.raises(InputError, match="Tile 5"):
+        compare(root, "good", "bad")

@@ -1,0 +1,120 @@
+"""Intervals and verdicts from a bootstrap over whole tiles."""
+
+import numpy as np
+import pytest
+
+from core.evaluation.intervals import few_tiles_note, interval_of_miou, paired_differences, score_intervals
+from core.evaluation.scores import from_confusion
+
+
+def tile_matrix(hit_rates, generator, pixels=10_000):
+    """A tile with its own class shares, of which each class is found with its hit rate."""
+    matrix = np.zeros((6, 7), np.int64)
+    for truth, (share, hit) in enumerate(zip(generator.dirichlet(np.ones(6)), hit_rates, strict=True)):
+        total = int(share * pixels) + 1
+        matrix[truth, truth] = round(total * hit)
+        matrix[truth, (truth + 1) % 6] = total - matrix[truth, truth]
+    return matrix
+
+
+def tiles(count, hit=0.7, spread=0.1, seed=0):
+    generator = np.random.default_rng(seed)
+    return [tile_matrix(np.clip(generator.normal(hit, spread, 6), 0, 1), generator) for _ in range(count)]
+
+
+def with_hit_rate(matrices, change):
+    """The same tiles, where a share of the hits became misses."""
+    changed = []
+    for matrix in matrices:
+        worse = matrix.copy()
+        for index in range(6):
+            lost = round(matrix[index, index] * change)
+            worse[index, index] -= lost
+            worse[index, (index + 2) % 6] += lost
+        changed.append(worse)
+    return changed
+
+
+def test_the_interval_holds_the_score_and_is_the_same_each_time():
+    matrices = tiles(8)
+    low, high = interval_of_miou(matrices)
+    assert 0 <= low < from_confusion(np.sum(matrices, axis=0)).miou < high <= 1
+    assert interval_of_miou(matrices) == (low, high)
+
+
+def test_more_tiles_make_a_narrower_interval():
+    few, many = score_intervals(tiles(6)), score_intervals(tiles(60))
+    assert many.miou[1] - many.miou[0] < few.miou[1] - few.miou[0]
+    assert many.note is None
+
+
+def test_one_tile_tells_nothing_about_others():
+    intervals = score_intervals(tiles(1))
+    assert intervals.miou == (0, 1)
+    assert "1 tile only" in intervals.note
+
+
+@pytest.mark.parametrize(("count", "noted"), [(2, True), (4, True), (5, False), (50, False)])
+def test_fewer_than_five_tiles_are_noted(count, noted):
+    assert (few_tiles_note(count) is not None) is noted
+
+
+def test_a_class_in_one_tile_only_gets_the_whole_range():
+    matrices = tiles(10)
+    for matrix in matrices[1:]:
+        matrix[5] = 0
+    assert score_intervals(matrices).iou["barren"] == (0, 1)
+
+
+def test_a_class_that_no_truth_holds_has_no_interval():
+    matrices = tiles(6)
+    for matrix in matrices:
+        matrix[4] = 0
+    assert "water" not in score_intervals(matrices).iou
+    assert "water" not in paired_differences(matrices, matrices).iou
+
+
+def test_tiles_without_a_labelled_pixel_have_no_interval():
+    assert interval_of_miou([np.zeros((6, 7), np.int64)] * 3) is None
+
+
+def test_two_equal_predictions_cannot_be_told_apart():
+    matrices = tiles(12)
+    differences = paired_differences(matrices, matrices)
+    assert differences.miou.value == 0
+    assert differences.miou.interval == (0, 0)
+    assert {differences.miou.verdict, *(d.verdict for d in differences.iou.values())} == {"cannot tell"}
+
+
+@pytest.mark.parametrize("count", [3, 5, 11])
+def test_a_clearly_better_prediction_is_called_better_and_the_other_worse(count):
+    good = tiles(count, hit=0.9, spread=0.02)
+    bad = with_hit_rate(good, 0.5)
+    assert paired_differences(good, bad).miou.verdict == "better"
+    assert paired_differences(bad, good).miou.verdict == "worse"
+
+
+def test_one_tile_alone_never_decides():
+    good = tiles(1, hit=1.0, spread=0)
+    assert paired_differences(good, with_hit_rate(good, 0.9)).miou.verdict == "cannot tell"
+
+
+@pytest.mark.parametrize("count", [3, 5, 11, 30])
+def test_false_alarms_stay_near_one_in_twenty(count):
+    generator = np.random.default_rng(count)
+    trials, alarms = 200, 0
+    for trial in range(trials):
+        # The same tiles twice, with errors of the same law: whatever differs is chance.
+        pair = []
+        for _ in range(2):
+            rates = generator.normal(0.7, 0.1, (count, 6)).clip(0, 1)
+            pair.append([tile_matrix(rate, np.random.default_rng([trial, i])) for i, rate in enumerate(rates)])
+        alarms += paired_differences(*pair, draws=400).miou.verdict != "cannot tell"
+    assert alarms / trials <= 0.10  # 5 % and three standard deviations of 200 trials
+
+
+def test_predictions_of_other_tiles_are_refused():
+    with pytest.raises(ValueError, match="same tiles"):
+        paired_differences(tiles(4, seed=0), tiles(4, seed=1))
+    with pytest.raises(ValueError, match="at least one tile"):
+        score_intervals([])

@@ -1,0 +1,166 @@
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from core.database import Collection, Database, Setting, Tile
+from core.errors import InputError
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+# Opens a database that may not be there yet, then raises one counter in steps that read before they write.
+COUNT = """
+import sys, time
+from pathlib import Path
+from core.database import Database, Setting
+path, begin, commits = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+time.sleep(max(0, begin - time.time()))
+database = Database(path)
+for _ in range(commits):
+    with database.write() as session:
+        row = session.get(Setting, "count")
+        if row is None:
+            session.add(Setting(key="count", value={"n": 1}))
+        else:
+            row.value = {"n": row.value["n"] + 1}
+"""
+
+
+@pytest.fixture
+def database(tmp_path):
+    opened = Database(tmp_path / "workspace.db")
+    yield opened
+    opened.close()
+
+
+def put(database, key, value):
+    with database.write() as session:
+        session.merge(Setting(key=key, value=value))
+
+
+def value_of(database, key):
+    with database.read() as session:
+        row = session.get(Setting, key)
+        return row and row.value
+
+
+def test_four_processes_that_make_a_database_and_count_in_it_lose_nothing(tmp_path):
+    path, commits = tmp_path / "workspace.db", 200
+    begin = time.time() + 1.5
+    counters = [
+        subprocess.Popen(
+            [sys.executable, "-c", COUNT, str(path), str(begin), str(commits)],
+            cwd=PROJECT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    complaints = [counter.communicate()[1] for counter in counters]
+    assert [counter.returncode for counter in counters] == [0] * 4, complaints
+    assert value_of(Database(path), "count") == {"n": 4 * commits}
+
+
+def test_a_write_holds_off_other_writers_from_its_first_read_on(database):
+    put(database, "k", {"n": 0})
+    read, order = threading.Event(), []
+
+    def slow():
+        with database.write() as session:
+            row = session.get(Setting, "k")
+            read.set()
+            time.sleep(0.1)
+            row.value = {"n": row.value["n"] + 1}
+            order.append("slow")
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    read.wait()
+    with database.write() as session:
+        row = session.get(Setting, "k")
+        order.append("quick")
+        row.value = {"n": row.value["n"] + 10}
+    thread.join()
+    assert order == ["slow", "quick"]
+    assert value_of(database, "k") == {"n": 11}
+
+
+def test_readers_are_not_held_off_by_a_writer_and_see_the_last_whole_state(database):
+    put(database, "k", {"n": 1})
+    with database.write() as session:
+        session.merge(Setting(key="k", value={"n": 2}))
+        session.flush()
+        assert value_of(database, "k") == {"n": 1}
+    assert value_of(database, "k") == {"n": 2}
+
+
+def test_a_write_that_fails_halfway_changes_nothing_and_lets_go(database):
+    def fail():
+        with database.write() as session:
+            session.add(Setting(key="k", value={}))
+            session.flush()
+            raise KeyError("ours")
+
+    with pytest.raises(KeyError):
+        fail()
+    assert value_of(database, "k") is None
+    put(database, "k", {"n": 1})
+
+
+def test_foreign_keys_are_kept(database):
+    tile = Tile(
+        collection_id=7, name="t", image_path="", width=1, height=1, metres_per_pixel_x=0.5, metres_per_pixel_y=0.5,
+        fingerprint="", split="train", split_source="rule",
+    )  # fmt: skip
+    with pytest.raises(IntegrityError), database.write() as session:
+        session.add(tile)
+
+
+def test_what_was_read_can_be_used_after_the_session(database):
+    with database.write() as session:
+        session.add(Collection(name="land", root="/land"))
+    with database.read() as session:
+        collection = session.get(Collection, 1)
+    assert (collection.name, collection.synthetic) == ("land", False)
+
+
+def test_a_full_disk_is_reported_and_keeps_what_was_there(tmp_path):
+    path = tmp_path / "workspace.db"
+    code = (
+        "import resource, sys; from pathlib import Path; from core.database import Database, Setting\n"
+        "from core.errors import InputError\n"
+        "database = Database(Path(sys.argv[1]))\n"
+        "with database.write() as session: session.add(Setting(key='old', value={'n': 1}))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))\n"
+        "try:\n"
+        "    with database.write() as session: session.add(Setting(key='new', value={'n': 'x' * 1_000_000}))\n"
+        "except InputError as error: print(error)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code, path], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert "workspace.db" in told.stdout
+    assert "Free some disk space" in told.stdout
+    database = Database(path)
+    assert (value_of(database, "old"), value_of(database, "new")) == ({"n": 1}, None)
+
+
+def test_a_fault_in_a_query_is_not_reported_as_a_full_disk(database):
+    from sqlalchemy import text
+
+    with pytest.raises(OperationalError, match="no such table"), database.write() as session:
+        session.execute(text("SELECT * FROM nowhere"))
+
+
+@pytest.mark.parametrize("content", [b"not a database" * 100, None])
+def test_a_file_that_is_no_database_is_reported_and_left_as_it_is(tmp_path, content):
+    path = tmp_path / "workspace.db"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be opened as a Tilewright database"):
+        Database(path)
+    assert path.is_dir() if content is None else path.read_bytes() == content

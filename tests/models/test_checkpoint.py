@@ -1,0 +1,56 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from models.checkpoint import FORMAT, load_head, pack_head
+from models.errors import ModelError
+from models.heads import ContextLinearHead, ConvolutionalHead
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        ContextLinearHead(channels=4, classes=6, windows=(1, 5)),
+        ConvolutionalHead(channels=4, classes=6, width=8),
+    ],
+)
+def test_a_head_comes_back_as_it_was_written(tmp_path, head):
+    for tensor in head.state_dict().values():
+        tensor.normal_()
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(pack_head(head))
+    again = load_head(path)
+    assert again.settings() == head.settings()
+    assert not again.training
+    assert all(torch.equal(t, again.state_dict()[k]) for k, t in head.state_dict().items())
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(ModelError, match="no weights at nowhere"):
+        load_head(Path("nowhere"))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a zip", b"\x80\x02 a pickle"])
+def test_a_file_of_another_kind_is_refused(tmp_path, content):
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="not a safetensors file"):
+        load_head(path)
+
+
+def test_somebody_elses_safetensors_is_refused(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file({"weight": torch.zeros(2)}, path)
+    with pytest.raises(ModelError, match="not written by Tilewright"):
+        load_head(path)
+
+
+def test_weights_that_do_not_fit_their_own_description_are_refused(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    settings = json.dumps({"channels": 4, "classes": 6, "windows": [1]})
+    save_file({"weight": torch.zeros(2)}, path, {"format": FORMAT, "kind": "context-linear", "settings": settings})
+    with pytest.raises(ModelError, match="do not fit"):
+        load_head(path)
