@@ -14,13 +14,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Engine, ForeignKey, Index, LargeBinary, UniqueConstraint, create_engine, event
+from sqlalchemy import JSON, Connection, Engine, ForeignKey, Index, LargeBinary, UniqueConstraint, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from core.errors import InputError
 
 BUSY_TIMEOUT_MS = 20_000
+SCHEMA_VERSION = 1
+"""Kept in SQLite's ``user_version``; raise it with every change of the tables, and migrate the older ones here."""
 
 
 def now() -> datetime:
@@ -87,7 +89,8 @@ class Stroke(Base):
     """
 
     __tablename__ = "stroke"
-    __table_args__ = (Index("stroke_by_tile", "tile_id", "id"),)
+    # By state too: counting must not read past the patches of thousands of strokes.
+    __table_args__ = (Index("stroke_by_tile", "tile_id", "state", "id"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     tile_id: Mapped[int] = mapped_column(ForeignKey("tile.id", ondelete="CASCADE"))
     client_key: Mapped[str] = mapped_column(unique=True)  # made by the browser: a stroke sent twice counts once
@@ -161,12 +164,24 @@ class Database:
             with self._engine.connect() as connection:
                 connection.execution_options(begin_mode="IMMEDIATE")
                 with connection.begin():
-                    Base.metadata.create_all(connection)
+                    self._make_tables(connection)
         except DatabaseError as error:
             raise InputError(
                 f"{path} cannot be opened as a Tilewright database ({error.orig}); "
                 "choose another workspace folder, or move that file away to start anew."
             ) from error
+
+    def _make_tables(self, connection: Connection) -> None:
+        """Make the tables of a new database; refuse one whose tables are of another version."""
+        found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        is_new = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one() == 0
+        if found != SCHEMA_VERSION and not is_new:
+            raise InputError(
+                f"{self.path} was made by another version of Tilewright (tables {found}, here {SCHEMA_VERSION}); "
+                "use that version, or choose another workspace folder."
+            )
+        Base.metadata.create_all(connection)
+        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextmanager
     def read(self) -> Iterator[Session]:

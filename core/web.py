@@ -5,6 +5,7 @@ and no picture goes through Streamlit. Ids are looked up in the catalogue; no pa
 """
 
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -30,7 +31,7 @@ def web_routes(workspace: Workspace) -> list[BaseRoute]:
         *tile_routes(workspace),
         *label_routes(workspace),
         *prediction_routes(workspace),
-        Mount("/assets/components", StaticFiles(directory=ASSETS / "components", check_dir=False)),
+        Mount("/assets/components", _Revalidated(directory=ASSETS / "components", check_dir=False)),
         Mount("/vendor", StaticFiles(directory=VENDOR, check_dir=False)),
     ]
 
@@ -57,6 +58,16 @@ def prediction_routes(workspace: Workspace) -> list[BaseRoute]:
 def prediction_url(run: str, switches: Switches, tile_id: int) -> str:
     """The address of a kept prediction."""
     return f"/predictions/{run}/{switches.tta}/{switches.refinement}/{switches.min_region}/{tile_id}.png"
+
+
+class _Revalidated(StaticFiles):
+    """Files that a browser keeps but asks after each time: an upgrade must not meet yesterday's modules."""
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        """The file, with the header that says so."""
+        response = super().file_response(*arguments, **options)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def _health(_request: Request) -> Response:

@@ -12,12 +12,14 @@ from models.errors import ModelError
 from models.heads import HEADS, Head
 
 FORMAT = "tilewright-head-1"
+_KEY = "tilewright"
 
 
 def pack_head(head: Head) -> bytes:
     """The head as the bytes of a safetensors file, its kind and settings in the file's metadata."""
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in head.state_dict().items()}
-    metadata = {"format": FORMAT, "kind": head.kind, "settings": json.dumps(head.settings())}
+    # One key only: safetensors writes several in random order, and equal heads should be equal files.
+    metadata = {_KEY: json.dumps({"format": FORMAT, "kind": head.kind, "settings": head.settings()})}
     return bytes(save(tensors, metadata))
 
 
@@ -30,15 +32,17 @@ def load_head(path: Path) -> Head:
         raise ModelError(f"There are no weights at {path}; choose the folder of a run that has ended.")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
+            described: str = (file.metadata() or {}).get(_KEY, "")
             tensors: dict[str, Tensor] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} is not a safetensors file ({error}); choose a run that Tilewright made.") from error
-    if metadata.get("format") != FORMAT or metadata.get("kind") not in HEADS:
+    if not described:
         raise ModelError(f"{path} was not written by Tilewright; choose a run that it made.")
     try:
-        settings: dict[str, Any] = json.loads(metadata["settings"])
-        head = HEADS[metadata["kind"]](**settings)
+        description: dict[str, Any] = json.loads(described)
+        if description["format"] != FORMAT:
+            raise ModelError(f"{path} is of another version of Tilewright ({description['format']}); train it anew.")
+        head = HEADS[description["kind"]](**description["settings"])
         head.load_state_dict(tensors)
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise ModelError(f"The weights in {path} do not fit what the file says of them; train the run anew.") from error

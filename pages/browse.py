@@ -3,6 +3,8 @@
 What is chosen lives in the address (collection, view, filters, tile), so a view can be bookmarked and shared.
 """
 
+from pathlib import Path
+
 import streamlit as st
 
 from core.catalog.catalogue import (
@@ -26,8 +28,15 @@ from pages.components.synthetic import synthetic_note
 from pages.components.tile_map import SPLIT_COLOURS, clicked_tile, tile_map
 from pages.components.tile_view import tile_view
 
+HERE = Path(__file__).resolve().parent
 SPLIT_NAMES = {"train": "tiles to train on", "val": "to validate on", "test": "kept for the test"}
 STATUSES = ("mask given", "labelled here", "no labels yet")
+
+# Below this width the panel goes under the map: beside it, both would be too small to be of use.
+_NARROW = """<style>@media (max-width: 1150px) {
+.st-key-browse_split > div > [data-testid="stHorizontalBlock"], .st-key-browse_split > [data-testid="stHorizontalBlock"]
+{ flex-wrap: wrap; }
+.st-key-browse_split [data-testid="stColumn"] { min-width: 100%; } }</style>"""
 
 
 def page() -> None:
@@ -37,7 +46,7 @@ def page() -> None:
     st.title("Browse")
     if not known:
         st.info("No tiles yet: open a folder, upload a zip, or draw the sample.", icon=":material/photo_library:")
-        st.page_link("start.py", label="Go to Start", icon=":material/home:")
+        st.page_link(HERE / "start.py", label="Go to Start", icon=":material/home:")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         collection = _choose_collection(workspace, known)
@@ -47,7 +56,9 @@ def page() -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"{len(chosen)} of {len(rows)} tiles" if len(chosen) < len(rows) else f"All {len(rows)} tiles")
         synthetic_note(collection)
-    left, right = st.columns([5, 3], gap="medium")
+    st.html(_NARROW)
+    with st.container(key="browse_split"):
+        left, right = st.columns([5, 3], gap="medium")
     with left:
         if view == "Gallery":
             _show_gallery(collection, chosen, labelled)
@@ -177,7 +188,7 @@ def _show_detail(workspace: Workspace, collection: Collection, row: Tile, *, lab
     for problem in problems(workspace, collection.id, row.name):
         st.warning(problem.sentence, icon=":material/warning:")
     if st.button("Label this tile", type="primary", icon=":material/brush:", width="stretch"):
-        st.switch_page("label.py", query_params={"tile": str(row.id)})
+        st.switch_page(HERE / "label.py", query_params={"tile": str(row.id)})
 
 
 def _facts(row: Tile) -> None:

@@ -17,7 +17,7 @@ from core.evaluation.held_out import held_out, kept_evaluation
 from core.evaluation.scores import Scores, from_confusion
 from core.inference import store
 from core.inference.batch import Switches
-from core.inference.predict import Segmenter, load_segmenter
+from core.inference.predict import Segmenter
 from core.inference.store import KeptPrediction
 from core.progress import SilentProgress
 from core.training.runs import Run, list_runs
@@ -64,7 +64,7 @@ def page() -> None:
     _panels(tile, a, b, made)
     class_legend()
     _trained_on(workspace, collection, tile, (a, b))
-    here, over_all = st.columns(2, gap="large")
+    here, over_all = st.columns([2, 3], gap="large")
     with here:
         _this_tile(tile, made)
     with over_all:
@@ -92,8 +92,9 @@ def _choose_side(letter: str, runs: list[Run], *, default: int) -> Side:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _segmenter(folder: Path, _made: float) -> Segmenter:
-    return load_segmenter(folder)
+def _segmenter(folder: Path, made: float, _workspace: Workspace) -> Segmenter:  # noqa: ARG001
+    """The run in ``folder``, loaded once for every version (``made``, its card's time) of it."""
+    return store.open_segmenter(_workspace, folder.name)
 
 
 def _prediction(workspace: Workspace, side: Side, tile: Tile) -> KeptPrediction | None:
@@ -104,7 +105,7 @@ def _prediction(workspace: Workspace, side: Side, tile: Tile) -> KeptPrediction 
     folder = store.run_folder(workspace, side.run)
     with st.spinner(f"Predicting tile {tile.name} with {side.run}, {describe(side.switches)} ..."):
         try:
-            segmenter = _segmenter(folder, (folder / "card.json").stat().st_mtime)
+            segmenter = _segmenter(folder, (folder / "card.json").stat().st_mtime, workspace)
             return store.compute(
                 workspace, side.run, tile, side.switches, segmenter=segmenter, progress=SilentProgress()
             )
@@ -128,11 +129,13 @@ def _panels(tile: Tile, a: Side, b: Side, made: list[KeptPrediction]) -> None:
 
 def _trained_on(workspace: Workspace, collection: Collection, tile: Tile, sides: tuple[Side, Side]) -> None:
     """Say it when a run knows this tile from its training: what it shows there is no test."""
-    for run in dict.fromkeys(side.run for side in sides):
-        if tile.name in held_out(workspace, run, collection.id).trained_on:
-            st.warning(
-                f"Run {run} trained on tile {tile.name}: how it does here is no test.", icon=":material/warning:"
-            )
+    runs = dict.fromkeys(side.run for side in sides)
+    knowing = [run for run in runs if tile.name in held_out(workspace, run, collection.id).trained_on]
+    if knowing:
+        sentence = f"{' and '.join(knowing)} trained on tile {tile.name}: what they show here is no test."
+        st.warning(
+            sentence if len(knowing) > 1 else sentence.replace("they show", "it shows"), icon=":material/warning:"
+        )
 
 
 def _this_tile(tile: Tile, made: list[KeptPrediction]) -> None:
@@ -152,7 +155,7 @@ def _this_tile(tile: Tile, made: list[KeptPrediction]) -> None:
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _tile_scores(truth: str, prediction: str, _made: float, name: str) -> Scores:
+def _tile_scores(truth: str, prediction: str, made: float, name: str) -> Scores:  # noqa: ARG001
     return from_confusion(count_pair(MaskPair(name, Path(truth), Path(prediction))))
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.catalog.catalogue import collections
 from core.catalog.splits import SPLITS
+from core.classes import CLASS_NAMES
 from core.database import Collection, Tile
 from core.evaluation.evaluate import restrict
 from core.evaluation.held_out import HeldOut, held_out, kept_evaluation
@@ -102,7 +103,11 @@ def _of_one_split(result: dict[str, Any], judged: Sequence[Tile]) -> dict[str, A
     if len(present) < 2:
         return result
     split = st.segmented_control(
-        "Tiles", ["all held out", *present], default="all held out", required=True, key="evaluate_split"
+        "Held-out tiles of split",
+        ["all held out", *present],
+        default="all held out",
+        required=True,
+        key="evaluate_split",
     )
     if split == "all held out":
         return result
@@ -115,7 +120,7 @@ def _show(result: dict[str, Any], judged: Sequence[Tile], *, run: str, switches:
     with left:
         st.subheader("By class", anchor=False)
         st.plotly_chart(scores_figure(result), key="evaluate_scores")
-        _class_table(result)
+        st.caption("The whisker on each IoU is its 95 % interval.")
     with right:
         st.subheader("What was taken for what", anchor=False)
         reading = st.segmented_control(
@@ -124,6 +129,7 @@ def _show(result: dict[str, Any], judged: Sequence[Tile], *, run: str, switches:
         dark = st.context.theme.type == "dark"
         st.plotly_chart(confusion_figure(result["confusion"], reading, dark=dark), key="evaluate_confusion")
         st.caption(EXPLANATIONS[reading])
+    _class_table(result)
     _tiles(result, judged, run=run, switches=switches)
     st.download_button(
         "Report as one HTML file",
@@ -136,13 +142,24 @@ def _show(result: dict[str, Any], judged: Sequence[Tile], *, run: str, switches:
 
 def _headline(result: dict[str, Any]) -> None:
     interval = result["interval"]["miou"]
-    first, second, third, fourth = st.columns([2, 1, 1, 1])
-    first.metric("Mean IoU", _figure(result["miou"]), border=True)
-    if interval:
-        first.caption(f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}, bootstrap over whole tiles")
-    second.metric("Pixel accuracy", _figure(result["accuracy"]), border=True)
-    third.metric("Mean F1", _figure(result["mf1"]), border=True)
-    fourth.metric("Tiles", result["tiles"], border=True)
+    first, *others = st.columns([2, 1, 1, 1])
+    first.metric(
+        "Mean IoU",
+        _figure(result["miou"]),
+        delta=f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}" if interval else None,
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        height="stretch",
+        help="Mean over the classes that occur in the truth. The interval comes from a bootstrap over whole tiles.",
+    )
+    figures = {
+        "Pixel accuracy": _figure(result["accuracy"]),
+        "Mean F1": _figure(result["mf1"]),
+        "Tiles": result["tiles"],
+    }
+    for column, (label, value) in zip(others, figures.items(), strict=True):
+        column.metric(label, value, border=True, height="stretch")
     if result["note"]:
         st.warning(result["note"], icon=":material/warning:")
     measured = result["measured_on"]
@@ -170,9 +187,13 @@ def _tiles(result: dict[str, Any], judged: Sequence[Tile], *, run: str, switches
     st.subheader("By tile, worst first", anchor=False)
     rows = sorted((row for row in result["per_tile"] if row["miou"] is not None), key=lambda row: float(row["miou"]))
     table = pd.DataFrame(
-        [{"tile": row["tile"], "mIoU": row["miou"], "accuracy": row["accuracy"], **row["iou"]} for row in rows]
+        [
+            {"tile": row["tile"], "mIoU": row["miou"], "accuracy": row["accuracy"]}
+            | {name: row["iou"].get(name) for name in CLASS_NAMES}
+            for row in rows
+        ]
     )
-    st.caption("IoU by class; an empty cell says that the tile's truth lacks the class. Choose a row to see the tile.")
+    st.caption("IoU by class, None where the tile's truth lacks it. Choose a row to see the tile.")
     chosen = st.dataframe(
         table,
         hide_index=True,

@@ -17,8 +17,14 @@ from core.workspace import Workspace, open_workspace
 from pages.components.problems import problem_table
 from pages.components.synthetic import synthetic_note
 
+HERE = Path(__file__).resolve().parent
 SAMPLE_TILES, SAMPLE_SIZE, SAMPLE_SEED = 6, 2448, 0
 
+NEXT_STEPS = (
+    ("browse", "Browse the tiles", "map"),
+    ("label", "Label some of them", "brush"),
+    ("train", "Train on them", "model_training"),
+)
 STEPS = (
     (":material/map:", "Browse", "See every tile on one map, down to the pixel."),
     (":material/brush:", "Label", "Paint a few fields, roofs and rivers."),
@@ -44,19 +50,19 @@ class BarOnPage:
 def page() -> None:
     """The whole page."""
     workspace = open_workspace()
-    st.title("From unlabelled tiles to a land-cover model in an afternoon")
+    st.title("A land-cover model in an afternoon")
     st.markdown(
         "Tilewright is a workbench for satellite tiles: label a few instances, fine-tune a pretrained network on them, "
         "and see honestly how good it is. All of it runs on this machine."
     )
     _show_steps()
-    st.subheader("Choose your tiles", anchor=False)
-    for column, way in zip(st.columns(3, gap="medium"), (_folder_way, _zip_way, _sample_way), strict=True):
-        with column, st.container(border=True, height="stretch"):
-            way(workspace)
     known = collections(workspace)
     if known:
         _show_collections(workspace, known)
+    st.subheader("Add more tiles" if known else "Choose your tiles", anchor=False)
+    for column, way in zip(st.columns(3, gap="medium"), (_folder_way, _zip_way, _sample_way), strict=True):
+        with column, st.container(border=True, height="stretch"):
+            way(workspace)
 
 
 def _show_steps() -> None:
@@ -124,6 +130,8 @@ def _bring_in(work: Callable[[BarOnPage], IndexReport]) -> None:
         return
     bar.empty()
     st.session_state["opened_collection"] = report.collection_id
+    st.toast(f"{report.tiles} tiles are ready.", icon=":material/check_circle:")
+    st.rerun()
 
 
 def _show_collections(workspace: Workspace, known: list[Collection]) -> None:
@@ -155,11 +163,11 @@ def _summary(workspace: Workspace, current: Collection) -> None:
         splits = count_splits(rows)
         figures = {
             "Tiles": len(rows),
-            "With a mask": sum(row.mask_path is not None for row in rows),
+            "Masks": sum(row.mask_path is not None for row in rows),
             "Train": splits["train"],
             "Validate": splits["val"],
             "Test": splits["test"],
-            "Files left out": left_out,
+            "Left out": left_out,
         }
         for column, (name, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
             column.metric(name, value)
@@ -167,13 +175,11 @@ def _summary(workspace: Workspace, current: Collection) -> None:
             problem_table(found)
         else:
             st.caption(":material/check_circle: Every file could be read, and every mask fits its image.")
-        with st.container(horizontal=True, gap="medium"):
-            for target, label, icon in (
-                ("browse", "Browse the tiles", "map"),
-                ("label", "Label", "brush"),
-                ("train", "Train", "model_training"),
-            ):
-                st.page_link(f"{target}.py", label=label, icon=f":material/{icon}:")
+        with st.container(horizontal=True):
+            for target, label, icon in NEXT_STEPS:
+                kind = "primary" if target == "browse" else "secondary"
+                if st.button(label, type=kind, icon=f":material/{icon}:", key=f"next_{target}"):
+                    st.switch_page(HERE / f"{target}.py")
 
 
 page()

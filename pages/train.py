@@ -23,6 +23,10 @@ SOURCE_NAMES = {
     LabelSource.PAINTED: "My labels, painted here",
     LabelSource.GIVEN: "The masks that came with the tiles",
 }
+RECIPE_WORDS = {
+    "head": "linear, over several surroundings: seconds, and stable with few labels",
+    "head-convolutional": "a small convolutional head: for whole masks",
+}
 FEW, ENOUGH = 20, 50
 
 
@@ -34,7 +38,7 @@ def page() -> None:
     known = collections(workspace)
     if not known:
         st.info("No tiles yet. Open a folder or the sample first.", icon=":material/info:")
-        st.page_link("pages/start.py", label="Go to Start", icon=":material/home:")
+        st.page_link("start.py", label="Go to Start", icon=":material/home:")
         return
     left, right = st.columns([5, 4], gap="large")
     with left:
@@ -47,7 +51,7 @@ def page() -> None:
 
 def _new_run(workspace: Workspace, known: list[Collection]) -> None:
     """The form: data, labels, tiles, recipe, and the button."""
-    st.subheader("New run")
+    st.subheader("New run", anchor=False)
     collection = st.selectbox("Collection", known, format_func=lambda c: c.name, key="train_collection")
     synthetic_note(collection)
     all_tiles = tiles(workspace, collection.id)
@@ -96,7 +100,7 @@ def _choose_source(workspace: Workspace, all_tiles: list[Tile]) -> LabelSource:
 def _nothing_labelled(source: LabelSource) -> None:
     if source is LabelSource.PAINTED:
         st.info("You have not painted any labels in this collection yet.", icon=":material/brush:")
-        st.page_link("pages/label.py", label="Label some instances", icon=":material/brush:")
+        st.page_link("label.py", label="Label some instances", icon=":material/brush:")
     else:
         st.info("No tile of this collection came with a mask: paint some labels instead.", icon=":material/brush:")
 
@@ -156,7 +160,7 @@ def _choose_recipe(workspace: Workspace) -> tuple[str, int, str, str]:
     preset = st.selectbox(
         "Recipe",
         list(PRESETS),
-        format_func=lambda key: f"{key}: {PRESETS[key].description}",
+        format_func=lambda key: f"{key}: {RECIPE_WORDS[key]}",
         key="train_recipe",
     )
     first, second, third = st.columns([3, 1, 1])
@@ -171,7 +175,7 @@ def _why_not(training: list[Tile], counted: dict[str, Amount], name: str, worksp
     """The one reason why training cannot start, or None."""
     if not training:
         return "Choose at least one training tile."
-    if sum(amount.pixels > 0 for amount in counted.values()) < 2:  # noqa: PLR2004
+    if sum(amount.pixels > 0 for amount in counted.values()) < 2:
         return "Label at least two classes: a head that knows one class has nothing to tell apart."
     if not name or not all(c.isalnum() or c in "-_" for c in name):
         return "Name the run with letters, digits, hyphens and underscores."
@@ -203,7 +207,7 @@ def _fit_arguments(
 
 def _progress(workspace: Workspace) -> None:
     """The running or the latest fit: its curve, then all jobs."""
-    st.subheader("Progress")
+    st.subheader("Progress", anchor=False)
     job_list(workspace)
     fits = [job for job in queue.jobs(workspace) if job.kind == "fit"]
     if not fits:
@@ -223,7 +227,7 @@ def _curves(workspace: Workspace, job_id: int) -> None:
 
 
 def _runs(workspace: Workspace) -> None:
-    st.subheader("Runs")
+    st.subheader("Runs", anchor=False)
     runs = list_runs(workspace.runs)
     if not runs:
         st.caption("No finished run yet.")
@@ -252,8 +256,8 @@ def _runs(workspace: Workspace) -> None:
         },
     )
     first, second, _ = st.columns([1, 1, 4])
-    first.page_link("pages/evaluate.py", label="Evaluate a run", icon=":material/analytics:")
-    second.page_link("pages/compare.py", label="Compare two", icon=":material/compare:")
+    first.page_link("evaluate.py", label="Evaluate a run", icon=":material/analytics:")
+    second.page_link("compare.py", label="Compare two", icon=":material/compare:")
 
 
 page()

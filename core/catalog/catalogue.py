@@ -4,9 +4,9 @@ Indexing a folder twice gives the same catalogue. A tile keeps its id as long as
 strokes stay attached to it; one whose file vanished is forgotten only when nobody has labelled it.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -195,21 +195,22 @@ def _open_collection(workspace: Workspace, found: Discovery, synthetic: bool | N
 def _read_all(
     workspace: Workspace, files: tuple[TileFile, ...], known: Mapping[str, Tile], progress: Progress
 ) -> Iterator[_Indexed]:
-    """Read every tile with a few threads (the decoders leave Python's lock), at most a handful ahead of the writer."""
+    """Read every tile with a few threads (the decoders leave Python's lock), at most a handful ahead of the writer.
+
+    Tiles come out in the order of ``files``, so that the same folder always gives the same ids.
+    """
     waiting = iter(files)
-    running: set[Future[_Indexed]] = set()
+    running: deque[Future[_Indexed]] = deque()
     done = 0
     progress.update(0, len(files), f"Reading {len(files)} tiles")
     with ThreadPoolExecutor(INDEX_THREADS, thread_name_prefix="index") as pool:
         while True:
             while len(running) < 2 * INDEX_THREADS and (file := next(waiting, None)):
-                running.add(pool.submit(_read_one, workspace, file, known.get(file.name)))
+                running.append(pool.submit(_read_one, workspace, file, known.get(file.name)))
             if not running:
                 return
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                done += 1
-                yield future.result()
+            yield running.popleft().result()
+            done += 1
             progress.update(done, len(files), f"Read {done} of {len(files)} tiles")
 
 

@@ -13,7 +13,6 @@ from core.errors import InputError
 from core.evaluation.evaluate import MaskPair, count_pair, summarise
 from core.inference import store
 from core.inference.batch import Switches
-from core.inference.predict import load_segmenter
 from core.progress import Progress
 from core.training.runs import RunCard, read_run
 from core.workspace import Workspace
@@ -52,7 +51,7 @@ def evaluate_run(
             f"Run '{run}' trained on every tile of this collection that has a mask, so nothing is left to judge it on; "
             "train it on fewer tiles, or open another collection."
         )
-    segmenter = load_segmenter(store.run_folder(workspace, run))
+    segmenter = store.open_segmenter(workspace, run)
     matrices = []
     for index, tile in enumerate(judged.tiles):
         progress.update(index, len(judged.tiles), f"Predicting tile {tile.name}")

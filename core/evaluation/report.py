@@ -32,7 +32,8 @@ h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 2r
 .headline { display: flex; flex-wrap: wrap; gap: 2.5rem; margin: 1.25rem 0; }
 .headline b { display: block; font-size: 2rem; line-height: 1.2; } .quiet { opacity: .72; }
 .note { border-left: 4px solid #c77700; background: var(--soft); padding: .5rem .75rem; }
-table { border-collapse: collapse; width: 100%; } caption { text-align: left; font-weight: 600; padding: .25rem 0; }
+table { border-collapse: collapse; width: 100%; }
+caption { text-align: left; font-weight: 600; padding: 1rem 0 .25rem; }
 th, td { padding: .3rem .5rem; border-bottom: 1px solid var(--line); text-align: right; font-weight: 400; }
 th[scope=row], th:first-child { text-align: left; } thead th { font-weight: 600; }
 .swatch { display: inline-block; width: .8em; height: .8em; margin-right: .45em; border: 1px solid #808080;
@@ -105,15 +106,15 @@ def _classes(result: dict[str, Any]) -> str:
 
 
 def _bar(value: float, low: float, high: float, colour: str) -> str:
-    """A bar from 0 to 1 with its interval as a whisker."""
+    """A bar from 0 to 1 with its interval as a whisker, dark with a white rim to show on any class colour."""
     width = 240
+    left, right = max(1.5, low * width), min(width - 1.5, high * width)
+    whisker = f"d='M{left:.1f} 8H{right:.1f}M{left:.1f} 4v8M{right:.1f} 4v8'"
     return (
         f"<svg width='{width}' height='16' role='img' aria-label='IoU {_number(value)}'>"
         f"<rect width='{width - 1}' height='15' x='.5' y='.5' fill='none' stroke='#808080' stroke-opacity='.4'/>"
-        f"<rect width='{value * width:.1f}' height='16' fill='{colour}' stroke='#808080' stroke-width='.5'/>"
-        f"<g stroke='#fff' stroke-width='4'><path d='M{low * width:.1f} 8H{high * width:.1f}'/></g>"
-        f"<path d='M{low * width:.1f} 8H{high * width:.1f}M{low * width:.1f} 4v8M{high * width:.1f} 4v8' "
-        "stroke='#222' stroke-width='1.5'/></svg>"
+        f"<rect width='{value * width:.1f}' height='16' fill='{colour}' stroke='#808080'/>"
+        f"<path {whisker} stroke='#fff' stroke-width='4'/><path {whisker} stroke='#222' stroke-width='1.5'/></svg>"
     )
 
 

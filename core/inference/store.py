@@ -14,8 +14,9 @@ from core.classes import ClassRaster
 from core.database import Tile
 from core.errors import InputError
 from core.inference.batch import Switches, predict_tile
-from core.inference.predict import Segmenter
+from core.inference.predict import Segmenter, load_segmenter
 from core.progress import Progress
+from core.training.feature_cache import FeatureCache
 from core.training.runs import list_runs
 from core.workspace import Workspace
 
@@ -33,6 +34,14 @@ def run_folder(workspace: Workspace, run: str) -> Path:
     if run not in {entry.name for entry in list_runs(workspace.runs)}:
         raise InputError(f"This workspace has no run '{run}'; train one, or choose another.")
     return workspace.runs / run
+
+
+def open_segmenter(workspace: Workspace, run: str) -> Segmenter:
+    """Load a run of this workspace for prediction, on the workspace's cached features.
+
+    Raises ``InputError`` as ``run_folder`` and ``load_segmenter`` do.
+    """
+    return load_segmenter(run_folder(workspace, run), cache=FeatureCache(workspace.features))
 
 
 def folder(workspace: Workspace, run: str, switches: Switches, collection_id: int) -> Path:

@@ -1,0 +1,1 @@
+"""Widgets that several pages use, each one function with its own state."""

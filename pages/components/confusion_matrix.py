@@ -17,7 +17,7 @@ EXPLANATIONS: dict[Reading, str] = {
 }
 
 _LIGHT = ((0.0, "#f4f8f6"), (0.5, "#7fbfa6"), (1.0, "#14573f"))
-_DARK = ((0.0, "#17201b"), (0.5, "#276b53"), (1.0, "#7fe0b8"))
+_DARK = ((0.0, "#17201b"), (0.5, "#1d5a45"), (1.0, "#238a64"))
 
 
 def confusion_figure(matrix: Sequence[Sequence[int]], reading: Reading, *, dark: bool) -> go.Figure:

@@ -1,31 +1,32 @@
 """The table of what was wrong with the files of a collection."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from core.catalog.discover import Finding
 from core.database import Problem
 
+MAX_ROWS = 200
 _EFFECTS = {"error": "left out", "warning": "used"}
 
 
-def problem_table(found: Sequence[Problem | Finding]) -> None:
-    """Show one row a problem: what became of the file, its tile, its name, and the sentence."""
+def problem_table(found: Sequence[Problem]) -> None:
+    """Show one row a problem: what became of the file, its tile, and the sentence, which is never cut off."""
+    shown = found[:MAX_ROWS]
     table = pd.DataFrame(
         {
-            "File is": [_EFFECTS[problem.severity] for problem in found],
-            "Tile": [problem.tile_name or "" for problem in found],
-            "File": [Path(problem.path).name for problem in found],
-            "What is wrong and how to mend it": [problem.sentence for problem in found],
+            "The file is": [_EFFECTS[problem.severity] for problem in shown],
+            "Tile": [problem.tile_name or "none" for problem in shown],
+            "What is wrong, and how to mend it": [_plain(problem.sentence) for problem in shown],
         }
     )
-    st.dataframe(
-        table,
-        hide_index=True,
-        width="stretch",
-        row_height=None,
-        column_config={"What is wrong and how to mend it": st.column_config.TextColumn(width="large")},
-    )
+    with st.container(height=320 if len(shown) > 6 else "content", border=False):
+        st.table(table.set_index("The file is"))
+    if len(found) > len(shown):
+        st.caption(f"The first {len(shown)} of {len(found)}, errors first.")
+
+
+def _plain(sentence: str) -> str:
+    """The sentence with its marks escaped: table cells are Markdown, and file names may hold anything."""
+    return "".join(f"\\{mark}" if mark in "\\`*_{}[]<>#|~$:" else mark for mark in sentence)

@@ -11,7 +11,7 @@ MIN_REGIONS = (0, 50, 200, 1000, 5000)
 
 def choose_switches(*, key: str) -> Switches:
     """Show the switches in a row; the choice belongs to ``key``."""
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    with st.container(horizontal=True, gap="medium", vertical_alignment="top"):
         tta = st.segmented_control(
             "Test-time augmentation",
             list(TTA_WORDS),

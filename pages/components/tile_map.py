@@ -5,6 +5,7 @@ reload it: what changes (outlines, the selection) is a feature group that stream
 """
 
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,6 @@ def _outline(place: Place, *, shown: bool, selected: int | None) -> dict[str, An
     return {
         "type": "Feature",
         "id": tile.id,
-        "properties": {"name": tile.name, "split": tile.split, "size": size, "style": style},
+        "properties": {"name": escape(tile.name), "split": tile.split, "size": size, "style": style},
         "geometry": {"type": "Polygon", "coordinates": [ring]},
     }

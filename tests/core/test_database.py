@@ -1,3 +1,4 @@
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -164,3 +165,14 @@ def test_a_file_that_is_no_database_is_reported_and_left_as_it_is(tmp_path, cont
     with pytest.raises(InputError, match="cannot be opened as a Tilewright database"):
         Database(path)
     assert path.is_dir() if content is None else path.read_bytes() == content
+
+
+def test_a_database_of_another_version_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "workspace.db"
+    Database(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 999")
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="another version"):
+        Database(path)
+    assert path.read_bytes() == before

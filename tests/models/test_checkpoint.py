@@ -50,7 +50,20 @@ def test_somebody_elses_safetensors_is_refused(tmp_path):
 
 def test_weights_that_do_not_fit_their_own_description_are_refused(tmp_path):
     path = tmp_path / "weights.safetensors"
-    settings = json.dumps({"channels": 4, "classes": 6, "windows": [1]})
-    save_file({"weight": torch.zeros(2)}, path, {"format": FORMAT, "kind": "context-linear", "settings": settings})
+    settings = {"channels": 4, "classes": 6, "windows": [1]}
+    described = json.dumps({"format": FORMAT, "kind": "context-linear", "settings": settings})
+    save_file({"weight": torch.zeros(2)}, path, {"tilewright": described})
     with pytest.raises(ModelError, match="do not fit"):
         load_head(path)
+
+
+def test_weights_of_another_version_are_refused(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file({"weight": torch.zeros(2)}, path, {"tilewright": json.dumps({"format": "tilewright-head-9"})})
+    with pytest.raises(ModelError, match="another version"):
+        load_head(path)
+
+
+def test_equal_heads_are_equal_files():
+    heads = [ContextLinearHead(channels=4, classes=6, windows=(1, 5)) for _ in range(8)]
+    assert len({pack_head(head) for head in heads}) == 1

@@ -68,7 +68,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_ones():
 
 
 def test_an_encoder_without_packaged_weights_says_where_weights_could_come_from():
-    with pytest.raises(ModelError, match="hub.*safetensors"):
+    with pytest.raises(ModelError, match=r"hub.*safetensors"):
         create_encoder("resnet18")
 
 

@@ -8,6 +8,7 @@ import { classAt, loadRaster, paintDifference, paintErrors, UNLABELLED } from ".
 const WRONG = [230, 0, 60];
 const DIFFERENCE = { a: [30, 136, 229], b: [251, 140, 0], neither: [200, 30, 100], differ: [230, 0, 160] };
 const mounted = new WeakMap(); // the component's element -> its Panels
+let lastLook = null; // {tile, names, scale, centre, opacity, hidden} of the panels closed last: a rerun may mount them anew
 
 export default function mount({ data, parentElement }) {
   const root = parentElement.querySelector(".tw-compare");
@@ -49,6 +50,9 @@ class Panels {
   }
 
   close() {
+    const { width, height, scale } = this.view;
+    const centre = this.view.toTile(width / 2, height / 2);
+    lastLook = { tile: this.data.tile.id, names: this.names, scale, centre, opacity: this.opacity, hidden: this.hidden };
     this.observer.disconnect();
     this.pyramid?.close();
     cancelAnimationFrame(this.frame);
@@ -63,8 +67,10 @@ class Panels {
     this.data = data;
     this.names = names;
     this.root.style.setProperty("--tw-height", `${data.height}px`);
+    this.root.style.setProperty("--tw-aspect", Math.min(2, Math.max(0.5, data.tile.width / data.tile.height)));
     if (otherTile) this.openTile();
-    if (otherNames || !this.hidden) this.hidden = new Set(data.panels.filter((panel) => panel.off).map((panel) => panel.name));
+    if (!this.hidden && lastLook?.names === names) this.hidden = lastLook.hidden;
+    else if (otherNames) this.hidden = new Set(data.panels.filter((panel) => panel.off).map((panel) => panel.name));
     if (otherTile || otherPanels) this.build();
   }
 
@@ -72,6 +78,7 @@ class Panels {
     const { tile, base_url: base } = this.data;
     this.pyramid?.close();
     this.view = new View(tile.width, tile.height);
+    this.look = lastLook?.tile === tile.id ? lastLook : null;
     this.rasters.clear();
     this.pointer = null;
     this.pyramid = new Pyramid({
@@ -176,6 +183,13 @@ class Panels {
     const wasWhole = this.view.width === 1 || Math.abs(this.view.scale / this.view.fitScale - 1) < 1e-6;
     this.view.resize(first.width, first.height);
     if (wasWhole) this.view.fit();
+    if (this.look) {
+      this.view.scale = this.look.scale;
+      this.view.centreOn(this.look.centre);
+      this.range.value = this.look.opacity * 100;
+      this.setOpacity(this.look.opacity);
+      this.look = null;
+    }
     this.draw();
   }
 

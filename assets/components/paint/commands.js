@@ -25,7 +25,7 @@ const OTHERS = [
   { id: "redo", label: "Redo", keys: ["Ctrl+Shift+Z", "Ctrl+Y"], group: "Edit", icon: "redo", run: (p) => p.redo(), enabled: (p) => p.canRedo },
   { id: "close", label: "Close the polygon", keys: ["Enter"], group: "Edit", run: (p) => p.closePolygon() },
   { id: "remove-corner", label: "Remove the last corner", keys: ["Backspace"], group: "Edit", run: (p) => p.removeCorner() },
-  { id: "cancel", label: "Drop the shape that is being drawn", keys: ["Escape"], group: "Edit", run: (p) => p.cancel() },
+  { id: "cancel", label: "Drop the shape being drawn; close this help", keys: ["Escape"], group: "Edit", run: (p) => p.cancel() },
   { id: "hide", label: "Hide the labels while held", keys: ["H"], group: "View", icon: "eye", hold: (p, held) => p.hideLabels(held), active: (p) => p.hidden },
   { id: "outline", label: "Outlines only", keys: ["O"], group: "View", icon: "outline", run: (p) => p.toggleOutline(), active: (p) => p.outlined },
   { id: "zoom-in", label: "Zoom in", keys: ["+", "="], group: "View", icon: "plus", run: (p) => p.zoom(1.5), note: "or the wheel" },

@@ -19,7 +19,7 @@ export class Input {
     on(overlay, "pointerup", (event) => this.#up(event));
     on(overlay, "pointercancel", (event) => this.#up(event));
     on(overlay, "pointerleave", () => panel.pointAt(null));
-    on(overlay, "dblclick", () => painter.closePolygon());
+    on(overlay, "dblclick", () => painter.doubleClick());
     on(overlay, "wheel", (event) => this.#wheel(event), { passive: false });
     on(overlay, "contextmenu", (event) => event.preventDefault());
     // Captured before Streamlit sees them: its own R and C would rerun the page.

@@ -9,7 +9,8 @@ const mounted = new WeakMap(); // the component's element -> what stands in it
 
 export default function mount({ data, parentElement }) {
   let canvas = mounted.get(parentElement);
-  if (!canvas || !canvas.root.isConnected) {
+  if (!canvas?.root.isConnected) {
+    canvas?.close();
     canvas = build(parentElement.querySelector(".tw-paint"), data);
     mounted.set(parentElement, canvas);
   }
@@ -46,11 +47,11 @@ function handle(painter, panel) {
       return { x: left + screenX, y: top + screenY };
     },
     classAt: (x, y) => painter.labels.classAt(x, y),
-    /** {ready, tile, tool, classIndex, radius, unsaved, sequence, trouble} */
+    /** {ready, tile, tool, classIndex, radius, unsaved, busy, sequence, trouble, counts, scale} */
     state: () => painter.summary(),
-    /** Resolves once everything drawn so far is on the server's disk. */
+    /** Resolves once everything drawn so far is on the server's disk, and its answer is shown. */
     async saved() {
-      while (painter.summary().unsaved > 0 || !painter.summary().ready) await new Promise((resume) => setTimeout(resume, 15));
+      while (painter.summary().busy || !painter.summary().ready) await new Promise((resume) => setTimeout(resume, 15));
     },
   };
 }

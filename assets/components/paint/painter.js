@@ -182,6 +182,12 @@ export class Painter {
     this.#send(shape);
   }
 
+  /** The second click of two: closes, unless the first did so already and the second began anew. */
+  doubleClick() {
+    if (this.shape instanceof Polygon && this.shape.points.length === 1) this.cancel();
+    else this.closePolygon();
+  }
+
   removeCorner() {
     if (!(this.shape instanceof Polygon)) return;
     this.shape.points.pop();
@@ -191,6 +197,7 @@ export class Painter {
 
   /** Drop the polygon or rectangle in the air. A brush stroke is on the raster already: undo it instead. */
   cancel() {
+    this.screen.toggleHelp(false);
     if (this.shape instanceof Path) return;
     this.shape = null;
     this.screen.refresh();
@@ -315,7 +322,7 @@ export class Painter {
   summary() {
     return {
       ready: this.ready, tile: this.tile?.id ?? null, tool: this.tool, classIndex: this.classIndex, radius: this.radius,
-      unsaved: this.queue?.waiting.length ?? 0, sequence: this.state?.sequence ?? null, trouble: this.queue?.trouble ?? null,
+      unsaved: this.queue?.waiting.length ?? 0, busy: this.queue?.running ?? false, sequence: this.state?.sequence ?? null, trouble: this.queue?.trouble ?? null,
       counts: this.state?.counts ?? null, scale: this.view?.scale ?? null,
     };
   }

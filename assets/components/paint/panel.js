@@ -211,8 +211,8 @@ export class Panel {
     parts.notice.textContent = painter.notice ?? "";
   }
 
-  toggleHelp() {
-    this.parts.help.hidden = !this.parts.help.hidden;
+  toggleHelp(shown = this.parts.help.hidden) {
+    this.parts.help.hidden = !shown;
   }
 
   toggleFullscreen() {

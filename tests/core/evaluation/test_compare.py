@@ -5,8 +5,8 @@ import json
 import pytest
 
 from core.errors import InputError
-from core.evaluation.compare import compare_folders
-from core.evaluation.evaluate import evaluate_folder
+from core.evaluation.compare import compare_folders, compare_results
+from core.evaluation.evaluate import evaluate_folder, restrict
 from core.progress import SilentProgress
 from tests.core.evaluation.masks import save_pairs
 
@@ -46,3 +46,20 @@ def test_a_tile_that_only_one_of_them_predicted_is_refused(root):
     (root / "bad" / "5_mask.png").unlink()
     with pytest.raises(InputError, match="Tile 5"):
         compare(root, "good", "bad")
+
+
+def test_two_kept_results_are_compared_on_the_tiles_that_both_have(root):
+    good, bad = (evaluate_folder(root / "truth", root / name, SilentProgress()) for name in ("good", "bad"))
+    few = restrict(bad, {"1", "2", "4"})
+    assert few["tiles"] == 3
+    compared = compare_results(good, few)
+    assert compared["common"] == ["1", "2", "4"]
+    assert compared["b"]["iou"] == few["iou"]
+    assert compare_results(restrict(good, {"0"}), few) is None
+
+
+def test_a_tile_whose_truth_was_edited_in_between_is_left_out(root):
+    good = evaluate_folder(root / "truth", root / "good", SilentProgress())
+    other = restrict(good, {"0", "1"})
+    other["per_tile"][0]["confusion"][1][1] += 5
+    assert compare_results(good, other)["common"] == ["1"]

@@ -1,0 +1,103 @@
+"""The Evaluate page."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.jobs import queue
+from core.workspace import WORKSPACE_VARIABLE, open_workspace
+from tests.pages.runs_on_disk import add_run, keep_evaluation, keep_predictions, make_workspace
+
+PAGE = Path(__file__).parents[2] / "pages" / "evaluate.py"
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path / "workspace"))
+    monkeypatch.setattr("core.jobs.worker.ensure_running", lambda *_, **__: None)
+    monkeypatch.setattr("core.jobs.worker.keep_going", lambda *_, **__: None)
+    return make_workspace(tmp_path)
+
+
+def open_page():
+    # page_link needs the navigation of the shell, which a page run alone does not have.
+    app = AppTest.from_string(
+        f"""
+import streamlit as st, runpy
+st.page_link = lambda target, label, icon: st.caption(f"link to {{target}}")
+runpy.run_path({str(PAGE)!r})
+""",
+        default_timeout=30,
+    )
+    app.run()
+    assert not app.exception
+    return app
+
+
+def texts(elements):
+    return " ".join(str(element.value) for element in elements)
+
+
+def test_without_tiles_it_leads_to_start(tmp_path, monkeypatch):
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path / "empty"))
+    open_workspace()
+    assert "link to start.py" in texts(open_page().caption)
+
+
+def test_without_a_run_it_leads_to_train(workspace):
+    assert "link to train.py" in texts(open_page().caption)
+
+
+def test_a_run_that_saw_every_mask_cannot_be_judged_here(workspace):
+    add_run(workspace, "greedy", trained_on=6)
+    app = open_page()
+    assert "trained on every tile" in texts(app.warning)
+    assert not app.button
+
+
+def test_the_tiles_it_trained_on_are_listed_as_left_out(workspace):
+    add_run(workspace, "first")
+    captions = texts(open_page().caption)
+    assert "Judged on 4 tiles with a mask: 2, 3, 4, 5" in captions
+    assert "the run trained on them: 0, 1" in captions
+
+
+def test_the_button_queues_the_job_that_predicts_and_scores(workspace):
+    add_run(workspace, "first")
+    app = open_page()
+    app.button(key="evaluate_start").click().run()
+    [job] = queue.jobs(workspace)
+    assert job.kind == "evaluate-run"
+    assert job.arguments[:3] == ("evaluate-run", "--run", "first")
+
+
+def test_it_shows_the_score_with_its_interval_and_what_it_was_measured_on(workspace):
+    add_run(workspace, "first")
+    keep_predictions(workspace, "first", wrong=0.2)
+    keep_evaluation(workspace, "first")
+    app = open_page()
+    figures = {metric.label: metric for metric in app.metric}
+    assert 0.5 < float(figures["Mean IoU"].value) < 1
+    assert "95 % interval" in figures["Mean IoU"].delta
+    assert figures["Tiles"].value == "4"
+    assert "Measured on 4 tiles of data" in texts(app.caption)
+    assert "4 tiles only" in texts(app.warning)
+
+
+def test_the_tiles_are_listed_worst_first(workspace):
+    add_run(workspace, "first")
+    keep_predictions(workspace, "first", wrong=0.4)
+    keep_evaluation(workspace, "first")
+    table = next(frame.value for frame in open_page().dataframe if "tile" in frame.value.columns)
+    assert list(table["mIoU"]) == sorted(table["mIoU"])
+    assert len(table) == 4
+
+
+def test_other_switches_ask_for_an_evaluation_of_their_own(workspace):
+    add_run(workspace, "first")
+    keep_predictions(workspace, "first", wrong=0.2)
+    keep_evaluation(workspace, "first")
+    app = open_page()
+    app.button_group(key="evaluate_refinement").set_value("crf").run()
+    assert "Not computed yet for first with CRF" in texts(app.info)
