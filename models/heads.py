@@ -52,12 +52,14 @@ def context_vectors(features: Tensor, cells: Tensor, windows: Sequence[int]) -> 
     vectors = torch.empty((len(cells), len(windows), channels), dtype=torch.float32, device=features.device)
     for start in range(0, channels, _CHANNELS_AT_ONCE):
         part = slice(start, min(start + _CHANNELS_AT_ONCE, channels))
-        table = _summed_area_table(features[part])
+        # Channels last, so that the four corners of a window are read as four short rows.
+        corners = _summed_area_table(features[part]).permute(1, 2, 0).flatten(0, 1).contiguous()
         for index, window in enumerate(windows):
-            top, bottom = (edge[rows] for edge in _reach(height, window, features.device))
+            top, bottom = (edge[rows] * (width + 1) for edge in _reach(height, window, features.device))
             left, right = (edge[columns] for edge in _reach(width, window, features.device))
-            sums = table[:, bottom, right] - table[:, top, right] - table[:, bottom, left] + table[:, top, left]
-            vectors[:, index, part] = (sums / ((bottom - top) * (right - left))).T.float()
+            sums = corners[bottom + right] - corners[top + right] - corners[bottom + left] + corners[top + left]
+            area = (bottom - top) // (width + 1) * (right - left)
+            vectors[:, index, part] = (sums / area[:, None]).float()
     return vectors.flatten(1)
 
 

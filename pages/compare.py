@@ -31,6 +31,8 @@ from pages.components.scores_chart import difference_table
 from pages.components.switches import choose_switches, describe
 from pages.components.synthetic import synthetic_note
 
+HERE = Path(__file__).resolve().parent
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
@@ -48,7 +50,7 @@ def page() -> None:
     known, runs = collections(workspace), list_runs(workspace.runs)
     if not known or not runs:
         st.info("Nothing to compare yet: it takes tiles and at least one run.", icon=":material/compare:")
-        st.page_link("train.py", label="Go to Train", icon=":material/model_training:")
+        st.page_link(HERE / "train.py", label="Go to Train", icon=":material/model_training:")
         return
     collection, tile = _choose_tile(workspace, known)
     left, right = st.columns(2, gap="large")

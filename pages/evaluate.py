@@ -1,6 +1,7 @@
 """Evaluate: how good a run is on tiles that it never trained on, where it is wrong, and how sure one can be."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -25,6 +26,8 @@ from pages.components.legend import class_legend
 from pages.components.scores_chart import scores_figure, scores_table
 from pages.components.switches import choose_switches, describe
 from pages.components.synthetic import synthetic_note
+
+HERE = Path(__file__).resolve().parent
 
 
 def page() -> None:
@@ -52,10 +55,10 @@ def page() -> None:
 def _nothing_yet(*, has_tiles: bool) -> None:
     if has_tiles:
         st.info("No run yet: train one, then judge it here.", icon=":material/model_training:")
-        st.page_link("train.py", label="Go to Train", icon=":material/model_training:")
+        st.page_link(HERE / "train.py", label="Go to Train", icon=":material/model_training:")
     else:
         st.info("No tiles yet: open a folder or the sample first.", icon=":material/info:")
-        st.page_link("start.py", label="Go to Start", icon=":material/home:")
+        st.page_link(HERE / "start.py", label="Go to Start", icon=":material/home:")
 
 
 def _choose(known: list[Collection], runs: list[Run]) -> tuple[Collection, Run, Switches]:

@@ -19,13 +19,15 @@ from pages.components.curves import training_curves
 from pages.components.jobs import job_list
 from pages.components.synthetic import synthetic_note
 
+HERE = Path(__file__).resolve().parent
+
 SOURCE_NAMES = {
     LabelSource.PAINTED: "My labels, painted here",
     LabelSource.GIVEN: "The masks that came with the tiles",
 }
 RECIPE_WORDS = {
-    "head": "linear, over several surroundings: seconds, and stable with few labels",
-    "head-convolutional": "a small convolutional head: for whole masks",
+    "head": "linear; stable with few labels",
+    "head-convolutional": "convolutional; for whole masks",
 }
 FEW, ENOUGH = 20, 50
 
@@ -38,7 +40,7 @@ def page() -> None:
     known = collections(workspace)
     if not known:
         st.info("No tiles yet. Open a folder or the sample first.", icon=":material/info:")
-        st.page_link("start.py", label="Go to Start", icon=":material/home:")
+        st.page_link(HERE / "start.py", label="Go to Start", icon=":material/home:")
         return
     left, right = st.columns([5, 4], gap="large")
     with left:
@@ -100,7 +102,7 @@ def _choose_source(workspace: Workspace, all_tiles: list[Tile]) -> LabelSource:
 def _nothing_labelled(source: LabelSource) -> None:
     if source is LabelSource.PAINTED:
         st.info("You have not painted any labels in this collection yet.", icon=":material/brush:")
-        st.page_link("label.py", label="Label some instances", icon=":material/brush:")
+        st.page_link(HERE / "label.py", label="Label some instances", icon=":material/brush:")
     else:
         st.info("No tile of this collection came with a mask: paint some labels instead.", icon=":material/brush:")
 
@@ -134,13 +136,7 @@ def _amounts_table(counted: dict[str, Amount]) -> None:
             "instances": amount.instances,
             "towards 50": min(1.0, amount.instances / ENOUGH),
             "labelled pixels": amount.pixels,
-            "": "enough"
-            if amount.instances >= ENOUGH
-            else "a start"
-            if amount.instances >= FEW
-            else "few"
-            if amount.instances
-            else "none",
+            "enough?": _enough(amount.instances),
         }
         for name, amount in counted.items()
     ]
@@ -156,6 +152,14 @@ def _amounts_table(counted: dict[str, Amount]) -> None:
     )
 
 
+def _enough(instances: int) -> str:
+    if instances >= ENOUGH:
+        return "yes"
+    if instances >= FEW:
+        return "a start"
+    return "few" if instances else "none"
+
+
 def _choose_recipe(workspace: Workspace) -> tuple[str, int, str, str]:
     preset = st.selectbox(
         "Recipe",
@@ -167,7 +171,7 @@ def _choose_recipe(workspace: Workspace) -> tuple[str, int, str, str]:
     suggestion = f"{preset}-{len(list_runs(workspace.runs)) + 1}"
     name = first.text_input("Name of the run", value=suggestion, key=f"train_name-{suggestion}", max_chars=60)
     seed = second.number_input("Seed", min_value=0, max_value=2**31 - 1, value=0, key="train_seed")
-    device = third.selectbox("Device", devices(), key="train_device")
+    device = third.selectbox("Device", devices(), index=len(devices()) - 1, key="train_device")
     return preset, int(seed), device, name.strip()
 
 
@@ -179,7 +183,8 @@ def _why_not(training: list[Tile], counted: dict[str, Amount], name: str, worksp
         return "Label at least two classes: a head that knows one class has nothing to tell apart."
     if not name or not all(c.isalnum() or c in "-_" for c in name):
         return "Name the run with letters, digits, hyphens and underscores."
-    if (workspace.runs / name).exists():
+    out = str(workspace.runs / name)
+    if Path(out).exists() or any(out in job.arguments for job in queue.jobs(workspace) if job.state.active):
         return f"There is a run '{name}' already; give this one another name."
     return None
 
@@ -256,8 +261,8 @@ def _runs(workspace: Workspace) -> None:
         },
     )
     first, second, _ = st.columns([1, 1, 4])
-    first.page_link("evaluate.py", label="Evaluate a run", icon=":material/analytics:")
-    second.page_link("compare.py", label="Compare two", icon=":material/compare:")
+    first.page_link(HERE / "evaluate.py", label="Evaluate a run", icon=":material/analytics:")
+    second.page_link(HERE / "compare.py", label="Compare two", icon=":material/compare:")
 
 
 page()

@@ -95,7 +95,7 @@ class Segmenter:
     ) -> torch.Tensor:
         chosen = transforms(tta) if isinstance(tta, str) else tuple(tta)
         reporter = progress or SilentProgress()
-        total = torch.zeros((0,))
+        logits = []
         for index, transform in enumerate(chosen):
             if len(chosen) > 1:
                 reporter.update(index, len(chosen), "Averaging over flips and rotations")
@@ -105,11 +105,10 @@ class Segmenter:
                 seen = features
             else:
                 seen = self._plain_features(image, grid, fingerprint, progress)
-            logits = head_logits(self.head, seen, self.extractor.device)
-            if len(chosen) == 1:
-                return logits
-            total = logits.softmax(dim=0) if index == 0 else total + logits.softmax(dim=0)
-        return (total / len(chosen)).clamp(min=_LEAST).log()
+            logits.append(head_logits(self.head, seen, self.extractor.device))
+        if len(logits) == 1:
+            return logits[0]
+        return torch.stack(logits).softmax(dim=1).mean(dim=0).clamp(min=_LEAST).log()
 
     def _plain_features(
         self, image: NDArray[np.uint8], grid: CellGrid, fingerprint: str | None, progress: Progress | None

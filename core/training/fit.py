@@ -56,7 +56,7 @@ def fit(request: FitRequest, progress: Progress) -> dict[str, Any]:
     """
     gathered = gather(request.data, request.labels, request.recipe)
     for sentence in gathered.warnings:
-        progress.metrics({"warning": sentence})
+        progress.update(0, len(gathered.training), f"Warning: {sentence}")
     extractor = make_extractor(
         encoder=request.recipe.encoder,
         weights=request.recipe.weights,

@@ -7,8 +7,11 @@ standardised vectors is what keeps a few hundred labelled instances from being l
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from scipy.optimize import minimize
 from torch import Tensor
 
 from core.classes import CLASS_COUNT
@@ -18,8 +21,7 @@ REPORT_EVERY = 5
 NEVER = -1e4
 """The bias of a class without labels: a logit so low that it is never predicted."""
 _HISTORY = 10
-_SETTLED = 1e-6
-_FLAT = 1e-4
+_SETTLED = 1e-5  # relative fall of the loss in one iteration; float32 sums carry little beyond
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,43 +49,50 @@ def fit_linear(
     """Minimise the weighted mean cross-entropy plus ``l2 / 2`` times the squared weights; the bias goes free.
 
     A class's cells together weigh its labelled area to the power ``1 - balance``. ``report(iteration, loss, head)``
-    is called every few iterations and may raise to stop. ``cells.vectors`` is standardised in place: a copy of the
-    largest array of the fit would double its memory.
+    is called every few iterations and at the end, and may raise to stop. ``cells.vectors`` is standardised in
+    place: a copy of the largest array of the fit would double its memory.
     """
     mean, deviation = _standardise(cells.vectors)
     weights, present = _balanced(cells, balance)
-    slope = torch.zeros(cells.vectors.shape[1], CLASS_COUNT, device=cells.vectors.device, requires_grad=True)
-    offset = torch.zeros(CLASS_COUNT, device=cells.vectors.device, requires_grad=True)
     absent = torch.where(present, 0.0, NEVER)
-    optimizer = torch.optim.LBFGS(
-        [slope, offset],
-        max_iter=REPORT_EVERY,
-        history_size=_HISTORY,
-        line_search_fn="strong_wolfe",
-        tolerance_grad=_SETTLED,
+    wanted = F.one_hot(cells.classes, CLASS_COUNT).float()
+    shape = (cells.vectors.shape[1] + 1, CLASS_COUNT)  # the last row is the bias
+    losses: list[float] = []
+
+    def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        point = torch.from_numpy(flat.reshape(shape)).float().to(cells.vectors.device)
+        slope, offset = point[:-1], point[-1]
+        log_probability = (cells.vectors @ slope + offset + absent).log_softmax(dim=1)
+        loss = -(log_probability * wanted).sum(dim=1) @ weights + l2 / 2 * slope.square().sum()
+        error = (log_probability.exp() - wanted) * weights[:, None]
+        gradient = torch.cat([(error.T @ cells.vectors).T + l2 * slope, error.sum(dim=0)[None]])
+        losses.append(float(loss))
+        return losses[-1], gradient.double().cpu().numpy().ravel()
+
+    def head_at(flat: NDArray[np.float64]) -> ContextLinearHead:
+        point = torch.from_numpy(flat.reshape(shape)).float().to(cells.vectors.device)
+        return _folded(point[:-1], point[-1] + absent, mean=mean, deviation=deviation, windows=windows)
+
+    done = 0
+
+    def after_iteration(flat: NDArray[np.float64]) -> None:
+        nonlocal done
+        done += 1
+        if done % REPORT_EVERY == 0:
+            report(done, losses[-1], head_at(flat))
+
+    # SciPy's L-BFGS keeps its own short vectors out of torch, whose threads would take longer to wake than to add.
+    found = minimize(
+        objective,
+        np.zeros(shape).ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        callback=after_iteration,
+        options={"maxiter": iterations, "maxcor": _HISTORY, "ftol": _SETTLED},
     )
-
-    def objective() -> Tensor:
-        optimizer.zero_grad()
-        logits = cells.vectors @ slope + offset + absent
-        losses = F.cross_entropy(logits, cells.classes, reduction="none")
-        total = (losses * weights).sum() + l2 / 2 * slope.square().sum()
-        total.backward()  # type: ignore[no-untyped-call]
-        return total
-
-    def head_now() -> ContextLinearHead:
-        return _folded(slope.detach(), offset.detach() + absent, mean=mean, deviation=deviation, windows=windows)
-
-    before = float("inf")
-    for iteration in range(0, iterations, REPORT_EVERY):
-        optimizer.param_groups[0]["max_iter"] = min(REPORT_EVERY, iterations - iteration)
-        at_start: Tensor = optimizer.step(objective)  # type: ignore[no-untyped-call]
-        loss = float(at_start.detach())  # before these iterations: LBFGS returns its first evaluation
-        report(iteration + optimizer.param_groups[0]["max_iter"], loss, head_now())
-        if before - loss < _FLAT * abs(before) and before != float("inf"):
-            break
-        before = loss
-    return head_now()
+    head = head_at(found.x)
+    report(done, float(found.fun), head)
+    return head
 
 
 def _standardise(vectors: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from core.evaluation.held_out import evaluation_arguments
 from core.inference.batch import Switches
 from core.jobs import queue, worker
+from core.system import devices
 from core.workspace import Workspace
 from pages.components.switches import describe
 
@@ -13,8 +14,9 @@ def start_evaluation(workspace: Workspace, run: str, collection_id: int, switche
     """Queue the job that predicts and scores the held-out tiles of a collection."""
     arguments = evaluation_arguments(run, collection_id, switches)
     title = f"Evaluate {run}, {describe(switches)}"
-    queue.submit(workspace, kind=KIND, title=title, arguments=arguments, device="cpu")
-    worker.ensure_running(workspace, "cpu")
+    device = devices()[-1]
+    queue.submit(workspace, kind=KIND, title=title, arguments=arguments, device=device)
+    worker.ensure_running(workspace, device)
 
 
 def evaluation_active(workspace: Workspace) -> bool:

@@ -25,7 +25,7 @@ def open_page():
     app = AppTest.from_string(
         f"""
 import streamlit as st, runpy
-st.page_link = lambda target, label, icon: st.caption(f"link to {{target}}")
+st.page_link = lambda target, label, icon: st.caption(f"link to {{target.name}}")
 runpy.run_path({str(PAGE)!r})
 """,
         default_timeout=30,

@@ -175,6 +175,14 @@ def test_a_palette_png_in_other_colours_is_read_as_class_indices(tmp_path: Path,
     assert (read_mask(tmp_path / "a_mask.png", SHAPE).raster == blocks()).all()
 
 
+def test_a_grey_ramp_is_no_palette_even_where_only_its_black_and_white_are_used(tmp_path: Path) -> None:
+    raster = np.where(blocks() == 0, 0, 255).astype(np.uint8)
+    image = Image.fromarray(raster)
+    image.putpalette(np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes())
+    image.save(tmp_path / "a_mask.png")
+    assert (read_mask(tmp_path / "a_mask.png", SHAPE).raster == raster).all()
+
+
 @pytest.mark.parametrize("order", [IndexOrder.RASTER, IndexOrder.UNKNOWN_FIRST])
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_class_indices_are_read_in_the_order_their_values_suggest(

@@ -1,0 +1,115 @@
+"""The Train page."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.catalog.catalogue import collections, tiles
+from core.jobs import queue
+from core.labels import raster
+from core.workspace import WORKSPACE_VARIABLE, Workspace, open_workspace
+from tests.pages.runs_on_disk import add_run, make_workspace
+
+PAGES = Path(__file__).parents[2] / "pages"
+AROUND = f"""
+import streamlit as st
+from pathlib import Path
+pages = Path({str(PAGES)!r})
+st.navigation([st.Page(pages / "train.py", default=True), *(
+    st.Page(pages / f"{{name}}.py", url_path=name) for name in ("start", "label", "evaluate", "compare")
+)]).run()
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path / "workspace"))
+    monkeypatch.setattr("core.jobs.worker.ensure_running", lambda *_, **__: None)
+    monkeypatch.setattr("core.jobs.worker.keep_going", lambda *_, **__: None)
+    return make_workspace(tmp_path)
+
+
+def open_page() -> AppTest:
+    app = AppTest.from_string(AROUND, default_timeout=30)
+    app.run()
+    assert not app.exception
+    return app
+
+
+def start_button(app: AppTest):
+    return next(button for button in app.button if button.label == "Start training")
+
+
+def test_without_tiles_it_leads_to_start(tmp_path, monkeypatch):
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path / "empty"))
+    open_workspace()
+    app = open_page()
+    assert "No tiles yet" in app.info[0].value
+    assert not app.button
+
+
+def test_it_shows_what_is_labelled_before_the_start(workspace):
+    table = open_page().dataframe[0].value
+    assert list(table["class"]) == ["urban", "agriculture", "rangeland", "forest", "water", "barren"]
+    assert table["instances"].sum() > 0
+    assert table["labelled pixels"].sum() > 0
+
+
+def test_start_queues_the_command_line_that_anybody_could_type(workspace):
+    app = open_page()
+    start_button(app).click().run()
+    assert not app.exception
+    (job,) = queue.jobs(workspace)
+    assert job.kind == "fit"
+    assert job.arguments[0] == "fit"
+    named = dict(zip(job.arguments[1::2], job.arguments[2::2], strict=True))
+    assert named["--out"] == str(workspace.runs / "head-1")
+    assert named["--device"] == job.device
+    training = {a for a in job.arguments if a.startswith("train_tiles=")}
+    validation = {a for a in job.arguments if a.startswith("validation_tiles=")}
+    assert len(training) == len(validation) == 1
+    names = [set(next(iter(v)).partition("=")[2].split(",")) for v in (training, validation)]
+    assert names[0].isdisjoint(names[1]), "a tile must never both train and judge"
+
+
+def test_a_name_that_is_taken_or_not_a_name_cannot_start(workspace):
+    add_run(workspace, "taken")
+    app = open_page()
+    field = app.text_input[0]
+    for name, words in (("taken", "already"), ("../up", "letters"), ("", "letters")):
+        field.set_value(name).run()
+        assert words in app.warning[0].value
+        assert start_button(app).disabled
+
+
+def test_a_run_that_waits_in_the_queue_holds_its_name(workspace):
+    app = open_page()
+    start_button(app).click().run()
+    assert start_button(app).disabled
+    assert "already" in app.warning[0].value
+
+
+def test_without_painted_labels_it_leads_to_the_label_page(workspace):
+    app = open_page()
+    app.radio[0].set_value("painted").run()
+    assert not app.exception
+    assert any("not painted" in note.value for note in app.info)
+    assert all(button.label != "Start training" for button in app.button)
+
+
+def test_one_class_alone_cannot_be_trained_on(workspace):
+    tile = tiles(workspace, collections(workspace)[0].id)[0]
+    painted = raster.empty(tile).copy()
+    painted[:30] = 3
+    raster.save(raster.mask_path(workspace, tile), painted, "test")
+    app = open_page()
+    assert app.radio[0].value == "painted"
+    assert "at least two classes" in app.warning[0].value
+    assert start_button(app).disabled
+
+
+def test_finished_runs_are_listed(workspace):
+    add_run(workspace, "first")
+    app = open_page()
+    assert "first" in set(app.dataframe[-1].value["run"])
