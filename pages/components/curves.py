@@ -31,7 +31,14 @@ def training_curves(points: list[dict[str, Any]]) -> go.Figure:
         margin={"l": 50, "r": 50, "t": 10, "b": 40},
         xaxis={"title": step},
         yaxis={"title": "loss", "rangemode": "tozero"},
-        yaxis2={"title": "mIoU", "overlaying": "y", "side": "right", "range": [0, 1], "showgrid": False},
+        yaxis2={
+            "title": "mIoU",
+            "overlaying": "y",
+            "side": "right",
+            "range": [0, 1],
+            "tickvals": [0, 0.25, 0.5, 0.75, 1],
+            "showgrid": False,
+        },
         legend={"orientation": "h", "y": 1.12},
         hovermode="x unified",
     )
