@@ -18,7 +18,6 @@ from core.classes import CLASS_COUNT, UNLABELLED
 from core.training.recipe import Recipe
 from models.heads import ConvolutionalHead
 
-_STEPS_PER_TILE = 2
 _MAX_CLASS_WEIGHT = 30.0
 
 
@@ -51,14 +50,14 @@ def fit_convolutional(
         head.to(device)
         _set_standard(head, tiles)
         class_weights = _class_weights(tiles, recipe.balance)
-        steps = recipe.epochs * len(tiles) * _STEPS_PER_TILE
+        steps = recipe.epochs * len(tiles)
         optimizer = torch.optim.AdamW(head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps)
         averaged = AveragedModel(head, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging))  # type: ignore[no-untyped-call]
         best, best_miou = head, -math.inf
         for epoch in range(recipe.epochs):
             losses = []
-            order = torch.randperm(len(tiles) * _STEPS_PER_TILE, generator=generator) % len(tiles)
+            order = torch.randperm(len(tiles), generator=generator)
             for index in order.tolist():
                 loss = _step(head, tiles[index], class_weights, optimizer, generator)
                 averaged.update_parameters(head)

@@ -41,7 +41,7 @@ class Recipe(BaseModel):
     iterations: int = Field(default=100, ge=1, le=2000, description="most L-BFGS iterations (context-linear)")
     max_cells: int = Field(default=20_000, ge=100, le=200_000, description="most training cells (context-linear)")
 
-    epochs: int = Field(default=30, ge=1, le=1000, description="passes over the tiles (convolutional)")
+    epochs: int = Field(default=20, ge=1, le=1000, description="passes over the tiles (convolutional)")
     learning_rate: float = Field(default=2e-3, gt=0, le=1, description="AdamW's highest rate (convolutional)")
     weight_decay: float = Field(default=0.05, ge=0, le=10, description="AdamW's weight decay (convolutional)")
     width: int = Field(default=64, ge=8, le=512, multiple_of=8, description="channels inside the head (convolutional)")

@@ -1,47 +1,69 @@
-"""Random fields: the raw material of borders, mottles and relief."""
+"""Smooth random fields: the raw material of every region, relief and mottle in a sample scene."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Field = NDArray[np.float32]
-"""``(size, size)`` float32, about zero mean and unit spread."""
+"""``(height, width)`` float32."""
 
 
-def fractal(rng: np.random.Generator, size: int, *, coarsest: float, finest: float = 1.0, gain: float = 0.6) -> Field:
-    """A field with features from ``coarsest`` down to ``finest`` pixels, each octave ``gain`` times the one above.
+def vary(rng: np.random.Generator, colours: NDArray[np.float64], amount: float = 1.0) -> NDArray[np.float64]:
+    """RGB colours ``(..., 3)``, each a little lighter or darker, warmer or colder, greener or redder.
 
-    Octaves are added from the coarse end and enlarged together, so only the last step works at full size.
+    Soils and plants differ along these axes, in this order of strength; independent channels would give pinks.
     """
-    octaves = max(1, round(np.log2(max(coarsest / finest, 1.0))) + 1)
-    side = int(np.ceil(size / coarsest)) + 3
-    field = rng.standard_normal((side, side), np.float32)
-    variance, amplitude, scale = 1.0, 1.0, coarsest
-    for _ in range(octaves - 1):
-        # The spare border is cut as we go, or each octave would carry the margin of the coarsest one.
-        side = min(side * 2, int(np.ceil(2 * size / scale)) + 6)
-        field = cv2.resize(field, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)[:side, :side]
-        amplitude *= gain
-        variance += amplitude**2
-        scale /= 2
-        field = field + np.float32(amplitude) * rng.standard_normal(field.shape, np.float32)
-    return enlarge(field / np.float32(np.sqrt(variance)), size, scale)
+    axes = np.array([[9.0, 9.0, 9.0], [3.8, 0.5, -3.8], [-1.5, 2.3, -1.0]])
+    return np.asarray(colours + amount * rng.standard_normal(colours.shape) @ axes)
 
 
-def enlarge(field: Field, size: int, scale: float) -> Field:
-    """The first ``size`` x ``size`` pixels of ``field`` with each cell ``scale`` pixels wide, interpolated."""
-    if scale <= 1:
-        return np.ascontiguousarray(field[:size, :size])
-    matrix = np.array([[1 / scale, 0, 0.5], [0, 1 / scale, 0.5]], np.float32)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    enlarged: Field = cv2.warpAffine(field, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT)
-    return enlarged
+def smooth(rng: np.random.Generator, size: int, wavelength: float) -> Field:
+    """Value noise, ``(size, size)``: normal deviates ``wavelength`` pixels apart, joined by cubic interpolation.
 
-
-def shifted(field: Field, across: float, down: float) -> Field:
-    """``field`` moved by a whole number of pixels, its border repeated."""
-    matrix = np.array([[1, 0, round(across)], [0, 1, round(down)]], np.float32)
-    moved: Field = cv2.warpAffine(
-        field, matrix, field.shape[::-1], flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+    Zero mean and unit deviation over many draws before the interpolation, which flattens it to about 0.6.
+    """
+    knots = int(np.ceil(size / wavelength)) + 4
+    values = rng.standard_normal((knots, knots), dtype=np.float32)
+    # A random phase, so that the knots of two fields do not fall on the same pixels.
+    shift = rng.random(2)
+    to_knots = np.array([[1 / wavelength, 0, 1 + shift[0]], [0, 1 / wavelength, 1 + shift[1]]])
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    return np.asarray(
+        cv2.warpAffine(values, to_knots, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT), np.float32
     )
-    return moved
+
+
+def fractal(rng: np.random.Generator, size: int, wavelength: float, octaves: int, roughness: float = 0.5) -> Field:
+    """A sum of ``octaves`` smooth fields, each of half the wavelength and ``roughness`` times the height.
+
+    Wavelengths longer than 8 pixels are drawn on a coarser grid and enlarged, which saves most of the time.
+    Scaled to about unit deviation.
+    """
+    total = np.zeros((size, size), np.float32)
+    weight, power = 1.0, 0.0
+    for _ in range(octaves):
+        step = max(1, int(wavelength / 6))
+        small = smooth(rng, size // step + 2 if step > 1 else size, wavelength / step)
+        if step > 1:
+            small = enlarge(small, size, step)
+        total += np.float32(weight) * small
+        power += weight**2
+        weight *= roughness
+        wavelength /= 2
+    total *= np.float32(1 / (0.6 * np.sqrt(power)))
+    return total
+
+
+def enlarge(field: Field, size: int, step: int) -> Field:
+    """Enlarge ``field`` ``step`` times linearly and cut ``(size, size)`` off it."""
+    wide = cv2.resize(field, (field.shape[1] * step, field.shape[0] * step), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(wide[:size, :size], np.float32)
+
+
+def scatter(rng: np.random.Generator, size: int, spacing: float) -> NDArray[np.float32]:
+    """Points about ``spacing`` pixels apart, ``(n, 2)`` as x, y within the frame, in random order (a jittered grid)."""
+    count = int(np.ceil(size / spacing))
+    grid = np.stack(np.meshgrid(np.arange(count), np.arange(count)), -1).reshape(-1, 2).astype(np.float32)
+    points = (grid + rng.random(grid.shape, dtype=np.float32) * np.float32(1.1)) * np.float32(spacing)
+    points = points[(points < size - 1).all(axis=1)]
+    return np.asarray(points[rng.permutation(len(points))], np.float32)

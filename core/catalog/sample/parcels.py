@@ -1,124 +1,93 @@
-"""Cutting land into parcels: a convex polygon is halved again and again, as inheritance and roads do it."""
+"""Parcels: the frame cut into quarters, halves and strips as land is, by inheritance and by road."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Point = tuple[float, float]
-Polygon = list[Point]
+Quad = NDArray[np.float64]
+"""``(4, 2)`` corner points x, y in order around a parcel."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
-    """One parcel: its convex outline (x, y in pixels) and the direction of its longest side, radians."""
+class Cut:
+    """A straight boundary ``(2, 2)`` between parcels; ``depth`` 0 was drawn first and is the likeliest road."""
 
-    outline: Polygon
-    direction: float
-
-    @property
-    def corners(self) -> NDArray[np.int32]:
-        """The outline as OpenCV draws it: ``(corners, 2)`` int32."""
-        return np.rint(self.outline).astype(np.int32)
-
-    @property
-    def centre(self) -> Point:
-        """The mean of the corners."""
-        count = len(self.outline)
-        return sum(x for x, _ in self.outline) / count, sum(y for _, y in self.outline) / count
+    line: NDArray[np.float64]
+    depth: int
 
 
 @dataclass(frozen=True, slots=True)
-class Subdivision:
-    """Parcels, and the cuts that made them as (start, end, depth); the shallow cuts make good roads."""
+class Division:
+    """What ``divide`` cut a quad into."""
 
-    parcels: list[Parcel]
-    cuts: list[tuple[Point, Point, int]]
+    quads: tuple[Quad, ...]
+    cuts: tuple[Cut, ...]
 
 
-def subdivide(
-    rng: np.random.Generator, size: int, *, area: float, angle: float, skew: float, strips: float
-) -> Subdivision:
-    """Cut a square of ``size`` pixels into parcels of about ``area`` square pixels.
+def divide(rng: np.random.Generator, quad: Quad, *, side: float, stretch: float, jitter: float = 0.12) -> Division:
+    """Halve ``quad`` again and again until its parts are about ``side`` pixels wide and ``stretch`` times as long.
 
-    Args:
-        rng: source of every draw.
-        size: side of the square, pixels.
-        area: typical area of a parcel, square pixels; single parcels differ by a factor of two or so.
-        angle: direction of the first cuts, radians.
-        skew: standard deviation of a cut's deviation from the right angle, radians.
-        strips: share of the parcels that are cut once more, lengthwise, into two to five strips.
+    Each part stops at its own size (log-normal), so large and small parcels lie side by side.
     """
-    parcels: list[Parcel] = []
-    cuts: list[tuple[Point, Point, int]] = []
-    waiting: list[tuple[Polygon, int]] = [(_rotated_square(size, angle), 0)]
+    quads: list[Quad] = []
+    cuts: list[Cut] = []
+    waiting = [(quad, 0)]
     while waiting:
-        outline, depth = waiting.pop()
-        if _misses(outline, size):
+        part, depth = waiting.pop()
+        length_a = float(np.linalg.norm(part[1] - part[0]) + np.linalg.norm(part[2] - part[3])) / 2
+        length_b = float(np.linalg.norm(part[2] - part[1]) + np.linalg.norm(part[3] - part[0])) / 2
+        wanted = side * float(np.exp(rng.normal(0, 0.3)))
+        if length_a * length_b < 2 * wanted * wanted * stretch or max(length_a, length_b) < 1.4 * wanted:
+            quads.append(part)
             continue
-        direction, length, width = _longest_side(outline)
-        if depth > 1 and length * width < area * np.exp(0.45 * rng.standard_normal()):
-            pieces = _strips(rng, outline, direction) if rng.random() < strips else [outline]
-            parcels.extend(Parcel(piece, direction) for piece in pieces)
-            continue
-        across = direction + (0.0 if length >= width else np.pi / 2)
-        first, second, edge = _halve(outline, across + skew * rng.standard_normal(), rng.uniform(0.36, 0.64))
-        if edge is not None:
-            cuts.append((*edge, depth))
-        waiting += [(piece, depth + 1) for piece in (first, second) if len(piece) >= 3]
-    return Subdivision(parcels, cuts)
+        # Long parts are cut across; a part that is nearly square and small is cut into strips.
+        across_a = length_a > length_b
+        if length_a * length_b < 6 * wanted * wanted * stretch and min(length_a, length_b) > 1.8 * wanted:
+            across_a = bool(rng.random() < 0.5)
+        corners = part if across_a else np.roll(part, -1, axis=0)
+        middle = 0.5 + rng.uniform(-jitter, jitter)
+        near = corners[0] + (corners[1] - corners[0]) * (middle + rng.uniform(-jitter, jitter) * 0.25)
+        far = corners[3] + (corners[2] - corners[3]) * (middle + rng.uniform(-jitter, jitter) * 0.25)
+        cuts.append(Cut(np.stack([near, far]), depth))
+        waiting.append((np.stack([corners[0], near, far, corners[3]]), depth + 1))
+        waiting.append((np.stack([near, corners[1], corners[2], far]), depth + 1))
+    return Division(tuple(quads), tuple(cuts))
 
 
-def _rotated_square(size: int, angle: float) -> Polygon:
-    half = 0.75 * size
-    turn = [(np.cos(angle + k * np.pi / 2), np.sin(angle + k * np.pi / 2)) for k in range(4)]
-    return [(size / 2 + half * (c - s), size / 2 + half * (c + s)) for c, s in turn]
+@dataclass(frozen=True, slots=True)
+class Bend:
+    """A gentle warp of the plane, so that long boundaries curve as roads and streams do."""
+
+    waves: NDArray[np.float64]
+    """``(n, 5)``: wave vector x, y in radians a pixel; shift x, y in pixels; phase in radians."""
+
+    def __call__(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Move ``(n, 2)`` points."""
+        swing = np.sin(points @ self.waves[:, :2].T + self.waves[:, 4])
+        return np.asarray(points + swing @ self.waves[:, 2:4])
+
+    def outline(self, corners: NDArray[np.float64], *, closed: bool, step: float = 24) -> NDArray[np.int32]:
+        """A bent line or polygon through ``corners``, ``(n, 1, 2)`` int32 as OpenCV draws it."""
+        ends = np.roll(corners, -1, axis=0) if closed else corners[1:]
+        starts = corners if closed else corners[:-1]
+        pieces = []
+        for start, end in zip(starts, ends, strict=True):
+            count = max(2, int(np.linalg.norm(end - start) / step) + 1)
+            pieces.append(start + (end - start) * np.linspace(0, 1, count, endpoint=False)[:, None])
+        if not closed:
+            pieces.append(corners[-1:])
+        return np.round(self(np.concatenate(pieces))).astype(np.int32).reshape(-1, 1, 2)
 
 
-def _misses(outline: Polygon, size: int) -> bool:
-    xs, ys = zip(*outline, strict=True)
-    return bool(max(xs) < 0 or max(ys) < 0 or min(xs) > size or min(ys) > size)
-
-
-def _longest_side(outline: Polygon) -> tuple[float, float, float]:
-    """The direction of the longest side, and the polygon's extent along and across it."""
-    sides = [
-        ((x1 - x0) ** 2 + (y1 - y0) ** 2, x1 - x0, y1 - y0)
-        for (x0, y0), (x1, y1) in zip(outline, outline[1:] + outline[:1], strict=True)
-    ]
-    squared, dx, dy = max(sides)
-    norm = max(squared, 1e-9) ** 0.5
-    dx, dy = dx / norm, dy / norm
-    along = [x * dx + y * dy for x, y in outline]
-    across = [y * dx - x * dy for x, y in outline]
-    return float(np.arctan2(dy, dx)), max(along) - min(along), max(across) - min(across)
-
-
-def _halve(outline: Polygon, normal: float, share: float) -> tuple[Polygon, Polygon, tuple[Point, Point] | None]:
-    """Cut across the direction ``normal``, at ``share`` of the polygon's extent along it."""
-    nx, ny = float(np.cos(normal)), float(np.sin(normal))
-    heights = [x * nx + y * ny for x, y in outline]
-    level = min(heights) + share * (max(heights) - min(heights))
-    below: Polygon = []
-    above: Polygon = []
-    edge: list[Point] = []
-    for index, here in enumerate(outline):
-        there = outline[(index + 1) % len(outline)]
-        low, high = heights[index] - level, heights[(index + 1) % len(outline)] - level
-        (below if low <= 0 else above).append(here)
-        if (low <= 0) != (high <= 0):
-            part = low / (low - high)
-            cut = (here[0] + part * (there[0] - here[0]), here[1] + part * (there[1] - here[1]))
-            below.append(cut)
-            above.append(cut)
-            edge.append(cut)
-    return below, above, (edge[0], edge[1]) if len(edge) == 2 else None
-
-
-def _strips(rng: np.random.Generator, outline: Polygon, direction: float) -> list[Polygon]:
-    count = int(rng.integers(2, 6))
-    pieces, rest = [], outline
-    for left in range(count, 1, -1):
-        piece, rest, _ = _halve(rest, direction + np.pi / 2, 1 / left * rng.uniform(0.85, 1.15))
-        pieces.append(piece)
-    return [piece for piece in [*pieces, rest] if len(piece) >= 3]
+def random_bend(rng: np.random.Generator, size: int, amount: float) -> Bend:
+    """A warp that moves points by up to about ``amount`` times a twentieth of the frame."""
+    waves = np.empty((5, 5))
+    for i in range(len(waves)):
+        length = size * rng.uniform(0.25, 0.9)
+        angle = rng.uniform(0, 2 * np.pi)
+        reach = amount * length * 0.035
+        waves[i, :2] = 2 * np.pi / length * np.array([np.cos(angle), np.sin(angle)])
+        waves[i, 2:4] = reach * np.array([np.cos(angle + 1.6), np.sin(angle + 1.6)])
+        waves[i, 4] = rng.uniform(0, 2 * np.pi)
+    return Bend(waves)

@@ -1,0 +1,85 @@
+"""Make the README's pictures on the synthetic sample: ``python -m tests.browser.screenshots``.
+
+DeepGlobe's imagery must not be published, so the pictures never show it.
+"""
+
+import io
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from core.catalog.catalogue import index_folder, tiles
+from core.catalog.sample import write_sample
+from core.progress import SilentProgress
+from core.workspace import Workspace, open_workspace
+from tests.browser import test_whole_loop as loop
+from tests.browser.conftest import CHROMIUM_ARGUMENTS, ROOT, Server, start_server, stop_server
+from tests.browser.install import find_browser
+
+OUT = ROOT / "assets" / "screenshots"
+WIDTH = 1100  # pixels of the saved picture
+STROKES = (
+    ("2", (500, 420), (900, 520)),
+    ("4", (1100, 700), (1350, 620)),
+    ("5", (1330, 1060), (1180, 1330)),
+    ("1", (560, 1500), (900, 1640)),
+    ("3", (1700, 1300), (2050, 1250)),
+    ("6", (320, 2050), (640, 2250)),
+)
+
+
+def main() -> None:
+    """Draw, paint, train, judge, and keep a picture of every page."""
+    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
+        workspace = open_workspace(Path(scratch) / "sample-workspace")
+        write_sample(workspace.sample, tiles=6, size=2448, seed=0, progress=SilentProgress())
+        report = index_folder(workspace, workspace.sample, SilentProgress(), synthetic=True)
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=CHROMIUM_ARGUMENTS)
+        server = start_server(workspace.root)
+        try:
+            page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
+            _tour(page, server, workspace, report.collection_id)
+        finally:
+            browser.close()
+            stop_server(server)
+
+
+def _tour(page: Page, server: Server, workspace: Workspace, collection_id: int) -> None:
+    first = tiles(workspace, collection_id)[0].id
+    page.goto(server.url)
+    _keep(page, "start")
+    page.goto(f"{server.url}/browse?tile={first}")
+    _keep(page, "browse")
+    page.goto(f"{server.url}/label?tile={first}")
+    page.wait_for_function("window.tilewrightPaint?.state().ready", timeout=loop.LONG)
+    for key, start, end in STROKES:
+        loop.brush(page, key=key, start=start, end=end)
+    _keep(page, "label")
+    loop.train(page, server, name="few-strokes", source="My labels, painted here")
+    loop.train(page, server, name="whole-masks", source="The masks that came with the tiles")
+    page.wait_for_timeout(4000)
+    page.mouse.move(700, 300)
+    page.mouse.wheel(0, -5000)
+    _keep(page, "train")
+    loop.evaluate(page, server, run="whole-masks")
+    page.mouse.move(700, 500)
+    page.mouse.wheel(0, 330)
+    _keep(page, "evaluate")
+    loop.compare(page, server)
+    _keep(page, "compare")
+
+
+def _keep(page: Page, name: str) -> None:
+    """A small PNG of what the window shows."""
+    page.wait_for_timeout(5000)
+    with Image.open(io.BytesIO(page.screenshot())) as picture:
+        size = (WIDTH, round(picture.height * WIDTH / picture.width))
+        small = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    OUT.mkdir(parents=True, exist_ok=True)
+    small.quantize(192).save(OUT / f"{name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()
