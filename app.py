@@ -11,8 +11,18 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
 import streamlit as st  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
+from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
 from core.web import web_routes  # noqa: E402
 from core.workspace import open_workspace  # noqa: E402
 
-app = st.App(ROOT / "pages" / "shell.py", routes=web_routes(open_workspace()))
+# Streamlit holds its own socket to these names; our routes and the page itself need the same guard against a
+# foreign site whose name was made to point at this machine.
+hosts = st.get_option("server.allowedHosts") or ["localhost", "127.0.0.1"]
+
+app = st.App(
+    ROOT / "pages" / "shell.py",
+    routes=web_routes(open_workspace()),
+    middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)],
+)
