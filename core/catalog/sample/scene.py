@@ -14,8 +14,8 @@ from core.catalog.sample.town import build_town
 from core.catalog.sample.trees import crown_colour, plant, plant_forest, plant_orchards, plant_scrub
 from core.classes import ClassRaster
 
-MIN_SIZE = 64
-"""Pixels: below this a scene has no room for a layout."""
+MIN_SIZE, MAX_SIZE = 64, 4096
+"""Pixels: below a scene has no room for a layout, above its textures take gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,13 @@ def draw_scene(seed: int, size: int = 2448) -> Scene:
     """Draw the scene of ``seed``; the same seed and size give the same pixels.
 
     Textures keep their scale of 0.5 m a pixel at any size; the layout shrinks with the frame, so that a small
-    scene shows several classes too. Raises ``ValueError`` below ``MIN_SIZE``.
+    scene shows several classes too. Raises ``ValueError`` for a negative seed, or a size outside ``MIN_SIZE`` to
+    ``MAX_SIZE``.
     """
-    if size < MIN_SIZE:
-        raise ValueError(f"a sample scene is at least {MIN_SIZE} pixels wide, not {size}")
+    if seed < 0 or not MIN_SIZE <= size <= MAX_SIZE:
+        raise ValueError(
+            f"a sample scene has a seed of 0 or more and {MIN_SIZE} to {MAX_SIZE} pixels, not {seed}, {size}"
+        )
     rng = np.random.default_rng([seed, size])
     layout = plan(rng, seed, size)
     textures = draw_textures(rng, size)

@@ -8,7 +8,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-from core.catalog.sample import MARKER, draw_scene, write_sample
+from core.catalog.sample import MARKER, draw_scene, tile_name, write_sample
 from core.classes import CLASS_COUNT, decode_colours
 from core.errors import CancelledError, InputError
 from core.progress import SilentProgress
@@ -53,9 +53,14 @@ def test_a_scene_has_the_asked_size_and_only_classes(size: int) -> None:
     assert scene.raster.max() < CLASS_COUNT
 
 
-def test_a_scene_below_64_pixels_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 64"):
-        draw_scene(0, 63)
+def test_a_scene_of_a_size_or_seed_that_cannot_be_drawn_is_refused() -> None:
+    for seed, size in ((0, 63), (0, 100_000), (-1, 256)):
+        with pytest.raises(ValueError, match="64 to 4096"):
+            draw_scene(seed, size)
+
+
+def test_a_scene_that_two_samples_share_has_one_name() -> None:
+    assert tile_name(0, 1) == tile_name(1, 0) != tile_name(1, 1)
 
 
 @pytest.mark.parametrize("first", [0, 4, 1000])
@@ -136,7 +141,7 @@ def test_a_cancel_keeps_the_finished_scenes_and_nothing_half_written(tmp_path: P
     assert files == pairs | {MARKER}
 
 
-@pytest.mark.parametrize(("tiles", "size", "seed"), [(0, 64, 0), (100, 64, 0), (1, 63, 0), (1, 5_000, 0), (1, 64, -1)])
+@pytest.mark.parametrize(("tiles", "size", "seed"), [(0, 64, 0), (1001, 64, 0), (1, 63, 0), (1, 5_000, 0), (1, 64, -1)])
 def test_a_sample_that_cannot_be_drawn_is_refused_in_one_sentence(
     tmp_path: Path, tiles: int, size: int, seed: int
 ) -> None:
