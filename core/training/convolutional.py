@@ -1,7 +1,7 @@
 """Training the small convolutional head on cached features: AdamW, one cosine cycle, averaged weights.
 
-Whole tiles are the batches, moved by a random symmetry of the square each time. Where validation tiles are
-given, the best epoch by their mean IoU is kept; else the last.
+A step sees one crop of a tile around a labelled cell, moved by a random symmetry of the square. Where validation
+tiles are given, the best epoch by their mean IoU is kept; else the last.
 """
 
 import copy
@@ -17,6 +17,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from core.classes import CLASS_COUNT, UNLABELLED
 from core.training.recipe import Recipe
 from models.heads import ConvolutionalHead
+
+CROP = 64
+"""Side of a training crop in cells: wider than the head's largest window, and a sixth of a DeepGlobe tile's area."""
 
 _MAX_CLASS_WEIGHT = 30.0
 
@@ -81,8 +84,10 @@ def _step(
     generator: torch.Generator,
 ) -> float:
     turns, mirrored = (int(torch.randint(n, (), generator=generator)) for n in (4, 2))
+    crop = _crop_around_a_label(tile.classes, generator)
     features, classes, weights = (
-        _moved(part, turns, bool(mirrored)) for part in (tile.features, tile.classes, tile.weights)
+        _moved(part[..., crop[0], crop[1]], turns, bool(mirrored))
+        for part in (tile.features, tile.classes, tile.weights)
     )
     head.train()
     optimizer.zero_grad()
@@ -96,6 +101,14 @@ def _step(
     torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
     optimizer.step()
     return float(loss.detach())
+
+
+def _crop_around_a_label(classes: Tensor, generator: torch.Generator) -> tuple[slice, slice]:
+    """A square of at most ``CROP`` cells a side that holds some labelled cell, drawn at random."""
+    labelled = (classes != UNLABELLED).nonzero()
+    centre = labelled[int(torch.randint(len(labelled), (), generator=generator))].tolist()
+    starts = [max(0, min(c - CROP // 2, n - CROP)) for c, n in zip(centre, classes.shape, strict=True)]
+    return slice(starts[0], starts[0] + CROP), slice(starts[1], starts[1] + CROP)
 
 
 def _moved(part: Tensor, turns: int, mirrored: bool) -> Tensor:

@@ -23,7 +23,7 @@ from core.training.feature_cache import FeatureCache, default_cache
 from core.training.features import FeatureExtractor, Features, make_extractor
 from core.training.linear import TrainingCells, fit_linear
 from core.training.recipe import Recipe
-from core.training.runs import RunCard, add_metrics, finish_run, start_run
+from core.training.runs import RunCard, add_metrics, check_run_folder, finish_run, start_run
 from core.training.training_data import LabelledTile, TrainingData, gather
 from models.heads import Head, context_vectors
 
@@ -54,6 +54,7 @@ def fit(request: FitRequest, progress: Progress) -> dict[str, Any]:
     runs on one CPU equal bit for bit. Raises ``InputError`` for labels that do not suffice, and ``CancelledError``
     after a cancel, when the best head so far, if there is one, has been kept as a run.
     """
+    check_run_folder(request.out)
     gathered = gather(request.data, request.labels, request.recipe)
     for sentence in gathered.warnings:
         progress.update(0, len(gathered.training), f"Warning: {sentence}")

@@ -13,6 +13,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from core.errors import InputError
+from models.encoders import DEFAULT_ENCODER
 
 Cells = Annotated[int, Ge(1), Le(401)]
 
@@ -26,7 +27,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(default="head", description="what a person calls this recipe")
-    encoder: str = Field(default="efficientnet-lite0", description="name of a pretrained encoder")
+    encoder: str = Field(default=DEFAULT_ENCODER, description="name of a pretrained encoder")
     weights: str = Field(default="packaged", description="'packaged', 'hub', 'none' or a .safetensors file")
     resolution_m: float = Field(default=1.0, ge=0.1, le=100, description="metres per pixel that the encoder sees")
     head: Literal["context-linear", "convolutional"] = Field(default="context-linear", description="kind of head")
@@ -41,7 +42,7 @@ class Recipe(BaseModel):
     iterations: int = Field(default=100, ge=1, le=2000, description="most L-BFGS iterations (context-linear)")
     max_cells: int = Field(default=20_000, ge=100, le=200_000, description="most training cells (context-linear)")
 
-    epochs: int = Field(default=20, ge=1, le=1000, description="passes over the tiles (convolutional)")
+    epochs: int = Field(default=40, ge=1, le=1000, description="passes over the tiles (convolutional)")
     learning_rate: float = Field(default=2e-3, gt=0, le=1, description="AdamW's highest rate (convolutional)")
     weight_decay: float = Field(default=0.05, ge=0, le=10, description="AdamW's weight decay (convolutional)")
     width: int = Field(default=64, ge=8, le=512, multiple_of=8, description="channels inside the head (convolutional)")

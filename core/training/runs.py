@@ -114,6 +114,12 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     return lines
 
 
+def check_run_folder(folder: Path) -> None:
+    """Raise ``InputError`` when a run cannot be put into ``folder``, since it holds files that are no run."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / RECIPE).exists()):
+        raise InputError(f"{folder} holds something that is no run; give --out a folder of its own.")
+
+
 def start_run(folder: Path, recipe: Recipe) -> None:
     """Begin a run: its recipe is there and its curve empty; an older run's card and weights go.
 

@@ -11,6 +11,7 @@ def test_every_tile_is_judged_once_by_a_head_that_never_saw_it(tmp_path):
     assert found.features_seconds is not None
 
 
+@pytest.mark.bench
 def test_the_peer_runs_on_the_same_folds(tmp_path):
     pytest.importorskip("lightgbm", reason="the peer is installed by make bench only")
     from tests.benchmarks.lightgbm_rgb import lightgbm_leave_one_out

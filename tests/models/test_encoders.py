@@ -2,7 +2,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from models.encoders import HUB, NO_WEIGHTS, create_encoder, encoder_card, encoder_names
+from models.encoders import DEFAULT_ENCODER, HUB, NO_WEIGHTS, create_encoder, encoder_card, encoder_names
 from models.errors import ModelError
 from models.lite_weights import encoder_state, weights_file
 
@@ -44,7 +44,7 @@ def test_packaged_weights_know_a_blank_from_a_pattern_and_differ_from_random_one
 
 def test_the_same_name_and_weights_have_the_same_identity(lite0):
     assert create_encoder("efficientnet-lite0").identity == lite0.identity
-    assert create_encoder("efficientnet-lite0", NO_WEIGHTS).identity == create_encoder(weights=NO_WEIGHTS).identity
+    assert create_encoder(DEFAULT_ENCODER, NO_WEIGHTS).identity == create_encoder(weights=NO_WEIGHTS).identity
 
 
 def test_creating_an_encoder_leaves_the_random_numbers_of_the_process_alone():

@@ -64,7 +64,7 @@ def test_a_fit_leaves_a_whole_run_and_says_what_it_did(tmp_path, data, cache, pr
 
 def test_the_default_head_learns_classes_that_look_different(tmp_path, data, cache):
     result = fit(request(data, tmp_path / "run", cache, overrides=["validation_tiles=3"]), SilentProgress())
-    assert result["validation"]["accuracy"] > 0.85
+    assert result["validation"]["accuracy"] > 0.75  # four classes: chance is 0.25
 
 
 @pytest.mark.parametrize("preset", ["head", "head-convolutional"])

@@ -2,7 +2,7 @@ import pytest
 
 from core.errors import InputError
 from core.training.recipe import load_recipe
-from core.training.runs import add_metrics, list_runs, read_head, read_metrics, read_run, start_run
+from core.training.runs import add_metrics, check_run_folder, list_runs, read_head, read_metrics, read_run, start_run
 
 
 def test_a_run_that_was_only_started_is_not_listed(tmp_path):
@@ -34,3 +34,12 @@ def test_a_curve_that_is_being_written_is_read_up_to_its_last_whole_line(tmp_pat
         stream.write('{"iteration": 10, "lo')
     assert read_metrics(tmp_path) == [{"iteration": 5, "loss": 1.5}]
     assert read_metrics(tmp_path / "elsewhere") == []
+
+
+def test_a_folder_of_other_files_is_not_taken_for_a_run(tmp_path):
+    (tmp_path / "119_sat.jpg").write_bytes(b"a tile")
+    with pytest.raises(InputError, match="no run"):
+        check_run_folder(tmp_path)
+    start_run(tmp_path / "run", load_recipe())
+    check_run_folder(tmp_path / "run")
+    check_run_folder(tmp_path / "new")
