@@ -41,15 +41,22 @@ class LeaveOneOut:
 
 
 def leave_one_out(
-    data: Path, labels: Path | None, *, cache: Path, recipe: str = "head", overrides: Sequence[str] = ()
+    data: Path,
+    labels: Path | None,
+    *,
+    cache: Path,
+    recipe: str = "head",
+    overrides: Sequence[str] = (),
+    left_out: Sequence[str] = (),
 ) -> LeaveOneOut:
-    """Run all folds on the pairs in ``data``; ``labels`` None trains on their full masks."""
+    """Run the folds of ``left_out`` (all tiles where it is empty); ``labels`` None trains on full masks."""
     tiles = [tile for tile in discover(data).tiles if tile.mask_path is not None]
+    judged = [tile for tile in tiles if not left_out or tile.name in left_out]
     matrix = np.zeros((6, 7), np.int64)
     head, whole, cached = [], [], []
     features: float | None = None
     with tempfile.TemporaryDirectory() as scratch:
-        for index, tile in enumerate(tiles):
+        for index, tile in enumerate(judged):
             others = ",".join(t.name for t in tiles if t is not tile)
             run = Path(scratch) / tile.name
             known = any(cache.glob("*.npy"))
