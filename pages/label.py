@@ -11,7 +11,7 @@ from core.workspace import Workspace, open_workspace
 from pages.components.paint_canvas import paint_canvas
 from pages.components.synthetic import synthetic_note
 
-_HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent
 _CURRENT = "label_current"  # survives a visit to another page; the address does not
 
 
@@ -22,7 +22,7 @@ def page() -> None:
     if current is None:
         st.title("Label")
         st.info("There are no tiles yet. Open a folder or the sample on the Start page.", icon=":material/folder_open:")
-        st.page_link(_HERE / "start.py", label="Go to Start", icon=":material/home:")
+        st.page_link(HERE / "start.py", label="Go to Start", icon=":material/home:")
         return
     st.session_state[_CURRENT] = current.id
     st.query_params["tile"] = str(current.id)
@@ -73,7 +73,7 @@ def _bar(workspace: Workspace, current: Tile) -> None:
         synthetic_note(home)
         st.space("stretch")
         st.page_link(
-            _HERE / "train.py", label="Train on these labels", icon=":material/model_training:", width="content"
+            HERE / "train.py", label="Train on these labels", icon=":material/model_training:", width="content"
         )
 
 

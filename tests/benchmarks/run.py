@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix as sklearn_confusion
-from torchmetrics.functional.classification import multiclass_confusion_matrix as torchmetrics_confusion
 
 from core.catalog.discover import discover
 from core.catalog.images import read_image, read_mask, write_mask
@@ -25,6 +24,7 @@ from core.catalog.sample import draw_scene
 from core.evaluation.confusion import count
 from core.inference.refine import refine
 from core.labels.simulated import simulate_instances
+from models.torchvision_import import ensure_torchvision
 from tests.benchmarks.leave_one_out import LeaveOneOut, leave_one_out
 from tests.benchmarks.lightgbm_rgb import PARAMETERS, Peer, lightgbm_leave_one_out
 
@@ -38,7 +38,7 @@ PEER_TILES = ("119", "2774", "6399")  # LightGBM takes minutes a fold: three fol
 
 def main() -> None:
     """Run every part and write the page."""
-    parts = [_head(), _few_labels(), _against_lightgbm(), _sample(), _confusion(), _refinement()]
+    parts = [_head(), _sample(), _confusion(), _refinement(), _few_labels(), _against_lightgbm()]
     RESULTS.write_text("\n\n".join(parts) + "\n")
     print(f"Wrote {RESULTS}")
 
@@ -145,6 +145,9 @@ def _sample() -> str:
 
 
 def _confusion() -> str:
+    ensure_torchvision()  # torchmetrics imports torchvision too
+    from torchmetrics.functional.classification import multiclass_confusion_matrix as torchmetrics_confusion
+
     generator = np.random.default_rng(0)
     truth, prediction = (generator.integers(0, 6, (SIDE, SIDE), dtype=np.uint8) for _ in range(2))
     ours = _median(lambda: count(truth, prediction), 9)

@@ -1,0 +1,195 @@
+"""Predicting folders: what is written, where on the ground, and what a cancel leaves."""
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+
+from core.catalog.catalogue import collections, index_folder, tiles
+from core.catalog.images import read_mask
+from core.errors import CancelledError, InputError
+from core.evaluation.held_out import evaluate_run, held_out, kept_evaluation
+from core.inference import store
+from core.inference.batch import Switches, predict_folder, predict_tile
+from core.inference.predict import load_segmenter
+from core.progress import SilentProgress
+from core.training.feature_cache import FeatureCache
+from core.training.fit import FitRequest, fit
+from core.training.recipe import load_recipe
+from core.workspace import open_workspace
+from tests.core.training.scenes import SIZE, scene, write_pair, write_scenes
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A workspace with three pairs, and a run that trained on two of them."""
+    root = tmp_path_factory.mktemp("batch")
+    data = write_scenes(root / "data")
+    workspace = open_workspace(root / "workspace")
+    index_folder(workspace, data, SilentProgress())
+    request = FitRequest(
+        data=data,
+        out=workspace.runs / "first",
+        recipe=load_recipe("head", ["train_tiles=1,2"]),
+        device="cpu",
+        cache=FeatureCache(workspace.features),
+    )
+    fit(request, SilentProgress())
+    return workspace, data
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("TILEWRIGHT_CACHE", str(tmp_path_factory.getbasetemp() / "batch-features"))
+
+
+def predict(workspace, data, out, *, runs=1, switches=None, keep_probabilities=False, progress=None):
+    return predict_folder(
+        runs=[workspace.runs / "first"] * runs,
+        data=data,
+        out=out,
+        switches=switches or Switches(),
+        keep_probabilities=keep_probabilities,
+        progress=progress or SilentProgress(),
+    )
+
+
+def test_a_tile_with_a_place_on_the_ground_is_predicted_in_that_place(trained, tmp_path):
+    workspace, _ = trained
+    image, _ = scene(5)
+    place = from_origin(500_000, 4_000_000, 0.5, 0.5)
+    data = tmp_path / "data"
+    data.mkdir()
+    profile = {"driver": "GTiff", "dtype": "uint8", "count": 3, "width": SIZE, "height": SIZE}
+    with rasterio.open(data / "field.tif", "w", crs="EPSG:32633", transform=place, **profile) as target:
+        target.write(np.moveaxis(image, -1, 0))
+    predict(workspace, data, tmp_path / "out", keep_probabilities=True)
+    written = read_mask(tmp_path / "out" / "field_mask.png", shape=(SIZE, SIZE)).raster
+    with rasterio.open(tmp_path / "out" / "field_mask.tif") as found:
+        assert found.crs.to_epsg() == 32633
+        assert found.transform == place
+        assert found.nodata == 255
+        assert np.array_equal(found.read(1), written)
+        assert found.colormap(1)[3] == (0, 255, 0, 255)
+    with rasterio.open(tmp_path / "out" / "field_probabilities.tif") as found:
+        bands = found.read().astype(int)
+        assert found.descriptions[0] == "urban"
+        assert found.crs.to_epsg() == 32633
+    assert np.abs(bands.sum(axis=0) - 255).max() <= 3
+    sure = bands.max(axis=0) > 200
+    assert np.array_equal(bands.argmax(axis=0)[sure], written[sure])
+
+
+def test_several_runs_give_the_mean_of_their_probabilities(trained):
+    workspace, data = trained
+    segmenter = load_segmenter(workspace.runs / "first", "cpu")
+    path = data / "3_sat.jpg"
+    one = predict_tile([segmenter], path, switches=Switches(), progress=SilentProgress())
+    two = predict_tile([segmenter, segmenter], path, switches=Switches(), progress=SilentProgress())
+    assert np.allclose(one.probabilities, two.probabilities, atol=1e-6)
+
+
+def test_small_regions_are_gone_when_that_is_asked_for(trained, tmp_path):
+    workspace, data = trained
+    predict(workspace, data, tmp_path / "all")
+    predict(workspace, data, tmp_path / "large", switches=Switches(min_region=5000))
+    before, after = (
+        read_mask(tmp_path / folder / "3_mask.png", shape=(SIZE, SIZE)).raster for folder in ("all", "large")
+    )
+    assert not np.array_equal(before, after)
+
+
+class CancelAfterOne(SilentProgress):
+    """Cancels when the second tile begins."""
+
+    def update(self, done, total, message):
+        if message.startswith("Predicting") and done >= 1:
+            raise CancelledError("cancelled")
+
+
+def test_a_cancel_keeps_the_tiles_that_are_finished(trained, tmp_path):
+    workspace, data = trained
+    with pytest.raises(CancelledError):
+        predict(workspace, data, tmp_path, progress=CancelAfterOne())
+    assert [p.name for p in tmp_path.iterdir()] == ["1_mask.png"]
+
+
+def test_an_unreadable_tile_is_left_out_and_named(trained, tmp_path):
+    workspace, _ = trained
+    data = write_scenes(tmp_path / "data", names=("1", "2"))
+    whole = (data / "2_sat.jpg").read_bytes()
+    (data / "2_sat.jpg").write_bytes(whole[: len(whole) // 2])
+    result = predict(workspace, data, tmp_path / "out")
+    assert result["tiles"] == 1
+    assert "2_sat.jpg" in result["left_out"][0]
+    (data / "1_sat.jpg").unlink()
+    (data / "1_mask.png").unlink()
+    with pytest.raises(InputError, match=r"2_sat\.jpg"):
+        predict(workspace, data, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_switches_that_nobody_knows_are_refused():
+    with pytest.raises(InputError, match="d4"):
+        Switches(tta="most")
+    with pytest.raises(InputError, match="at least 0"):
+        Switches(min_region=-1)
+
+
+def test_a_kept_prediction_is_shown_again_and_not_made_again(trained):
+    workspace, _ = trained
+    tile = tiles(workspace, collections(workspace)[0].id)[2]
+    segmenter = store.open_segmenter(workspace, "first")
+    assert store.kept(workspace, "first", tile, Switches(min_region=7)) is None
+    made = store.compute(
+        workspace, "first", tile, Switches(min_region=7), segmenter=segmenter, progress=SilentProgress()
+    )
+    stamp = made.path.stat().st_mtime_ns
+    again = store.compute(
+        workspace, "first", tile, Switches(min_region=7), segmenter=segmenter, progress=SilentProgress()
+    )
+    assert again.path.stat().st_mtime_ns == stamp
+    assert again.seconds == made.seconds
+
+
+def test_a_prediction_of_another_image_or_other_weights_is_stale(trained):
+    workspace, _ = trained
+    tile = tiles(workspace, collections(workspace)[0].id)[1]
+    segmenter = store.open_segmenter(workspace, "first")
+    made = store.compute(workspace, "first", tile, Switches(), segmenter=segmenter, progress=SilentProgress())
+    note = made.path.with_name(f"{tile.name}.json")
+    facts = json.loads(note.read_text())
+    for key in ("fingerprint", "weights"):
+        note.write_text(json.dumps({**facts, key: "another"}))
+        assert store.kept(workspace, "first", tile, Switches()) is None
+    note.write_text(json.dumps(facts))
+    assert store.kept(workspace, "first", tile, Switches()) is not None
+
+
+def test_a_run_is_judged_on_the_tiles_it_never_saw_even_under_another_name(trained, tmp_path):
+    workspace, data = trained
+    collection = collections(workspace)[0]
+    judged = held_out(workspace, "first", collection.id)
+    assert [t.name for t in judged.tiles] == ["3"]
+    assert set(judged.trained_on) == {"1", "2"}
+    result = evaluate_run(
+        workspace, run="first", collection_id=collection.id, switches=Switches(), progress=SilentProgress()
+    )
+    assert result["measured_on"]["tiles"] == ["3"]
+    assert kept_evaluation(workspace, "first", collection.id, Switches()) == result
+    renamed = tmp_path / "renamed"
+    renamed.mkdir()
+    for ending in ("_sat.jpg", "_mask.png"):
+        (renamed / f"77{ending}").write_bytes((data / f"1{ending}").read_bytes())
+    write_pair(renamed, "78", *scene(8))
+    report = index_folder(workspace, renamed, SilentProgress())
+    assert held_out(workspace, "first", report.collection_id).trained_on == ("77",)
+
+
+def test_an_unknown_run_is_refused_by_name(trained):
+    workspace, _ = trained
+    for name in ("nobody", "../first", ""):
+        with pytest.raises(InputError, match="no run"):
+            store.run_folder(workspace, name)
