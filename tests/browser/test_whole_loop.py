@@ -41,7 +41,7 @@ def test_the_whole_loop_goes_from_a_folder_to_a_comparison(page: Page, server: S
     train(page, server, name="mine", source="My labels, painted here")
     train(page, server, name="given", source="The masks that came with the tiles")
     evaluate(page, server, run="given")
-    compare(page, server)
+    compare(page, server, runs={"mine", "given"})
 
 
 def open_folder(page: Page, server: Server, tiles: Path) -> None:
@@ -134,9 +134,9 @@ def evaluate(page: Page, server: Server, *, run: str) -> None:
     assert not set(result["measured_on"]["tiles"]) & set(trained)
 
 
-def compare(page: Page, server: Server) -> None:
+def compare(page: Page, server: Server, *, runs: set[str]) -> None:
     page.goto(f"{server.url}/compare")
     expect(page.get_by_text("Where they differ")).to_be_visible(timeout=LONG)
     expect(page.get_by_text("A − B").first).to_be_attached(timeout=LONG)
     masks = list((server.workspace / "predictions").glob("*/*/*/*_mask.png"))
-    assert {mask.parents[2].name for mask in masks} == {"mine", "given"}
+    assert {mask.parents[2].name for mask in masks} == runs
