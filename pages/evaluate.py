@@ -122,7 +122,7 @@ def _show(result: dict[str, Any], judged: Sequence[Tile], *, run: str, switches:
     left, right = st.columns([6, 5], gap="large")
     with left:
         st.subheader("By class", anchor=False)
-        st.plotly_chart(scores_figure(result), key="evaluate_scores")
+        st.plotly_chart(scores_figure(result), key="evaluate_scores", config={"displayModeBar": False})
         st.caption("The whisker on each IoU is its 95 % interval.")
     with right:
         st.subheader("What was taken for what", anchor=False)
@@ -130,7 +130,11 @@ def _show(result: dict[str, Any], judged: Sequence[Tile], *, run: str, switches:
             "Reading", READINGS, default="by truth", required=True, key="evaluate_reading", label_visibility="collapsed"
         )
         dark = st.context.theme.type == "dark"
-        st.plotly_chart(confusion_figure(result["confusion"], reading, dark=dark), key="evaluate_confusion")
+        st.plotly_chart(
+            confusion_figure(result["confusion"], reading, dark=dark),
+            key="evaluate_confusion",
+            config={"displayModeBar": False},
+        )
         st.caption(EXPLANATIONS[reading])
     _class_table(result)
     _tiles(result, judged, run=run, switches=switches)

@@ -226,7 +226,7 @@ def _curves(workspace: Workspace, job_id: int) -> None:
     points = log.read_metrics(workspace, job_id)
     if points:
         st.caption(f"{view.title}: loss and validation score as the head learns")
-        st.plotly_chart(training_curves(points), key=f"curves-{job_id}")
+        st.plotly_chart(training_curves(points), key=f"curves-{job_id}", config={"displayModeBar": False})
     elif view.state is JobState.RUNNING:
         st.caption("The encoder is reading the tiles; the curve begins when the head does.")
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.jobs import queue
@@ -20,16 +21,14 @@ def workspace(tmp_path, monkeypatch):
     return make_workspace(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def _links_in_words(monkeypatch):
+    """A page run alone has no navigation to link into: a link is a caption here, and only for the test."""
+    monkeypatch.setattr("streamlit.page_link", lambda target, **_: st.caption(f"link to {target.name}"))
+
+
 def open_page():
-    # page_link needs the navigation of the shell, which a page run alone does not have.
-    app = AppTest.from_string(
-        f"""
-import streamlit as st, runpy
-st.page_link = lambda target, label, icon: st.caption(f"link to {{target.name}}")
-runpy.run_path({str(PAGE)!r})
-""",
-        default_timeout=30,
-    )
+    app = AppTest.from_file(str(PAGE), default_timeout=30)
     app.run()
     assert not app.exception
     return app
