@@ -19,7 +19,7 @@ from core.training.runs import Run, list_runs
 from core.web import prediction_url
 from core.workspace import Workspace, open_workspace
 from pages.components.confusion_matrix import EXPLANATIONS, READINGS, confusion_figure
-from pages.components.evaluation_job import evaluation_active, start_evaluation
+from pages.components.evaluation_job import evaluation_active, evaluation_under_way, start_evaluation
 from pages.components.image_pair import Panel, image_panels, truth_address
 from pages.components.jobs import job_list
 from pages.components.legend import class_legend
@@ -92,7 +92,13 @@ def _say_what_is_judged(judged: HeldOut) -> None:
 def _offer(workspace: Workspace, run: Run, collection: Collection, switches: Switches, *, tiles: int) -> None:
     """The button that starts the job, and the jobs while one runs."""
     st.info(f"Not computed yet for {run.name} with {describe(switches)}.", icon=":material/hourglass_empty:")
-    if st.button(f"Evaluate on {tiles} tiles", type="primary", icon=":material/analytics:", key="evaluate_start"):
+    if st.button(
+        f"Evaluate on {tiles} tiles",
+        type="primary",
+        icon=":material/analytics:",
+        key="evaluate_start",
+        disabled=evaluation_under_way(workspace, run.name, collection.id, switches),
+    ):
         start_evaluation(workspace, run.name, collection.id, switches)
         st.session_state["evaluate_asked"] = True  # from here on a failure is shown too
         st.rerun()

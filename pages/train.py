@@ -185,7 +185,7 @@ def _why_not(training: list[Tile], counted: dict[str, Amount], name: str, worksp
         return "Name the run with letters, digits, hyphens and underscores."
     out = str(workspace.runs / name)
     if Path(out).exists() or any(out in job.arguments for job in queue.jobs(workspace) if job.state.active):
-        return f"There is a run '{name}' already; give this one another name."
+        return f"There is a run '{name}' already, or it is being trained; give the next one another name."
     return None
 
 

@@ -19,6 +19,12 @@ def start_evaluation(workspace: Workspace, run: str, collection_id: int, switche
     worker.ensure_running(workspace, device)
 
 
+def evaluation_under_way(workspace: Workspace, run: str, collection_id: int, switches: Switches) -> bool:
+    """Whether just this evaluation waits or runs: to ask for it twice would be work for nothing."""
+    wanted = tuple(evaluation_arguments(run, collection_id, switches))
+    return any(job.state.active and job.arguments == wanted for job in queue.jobs(workspace))
+
+
 def evaluation_active(workspace: Workspace) -> bool:
     """Whether such a job waits or runs."""
     return any(job.kind == KIND and job.state.active for job in queue.jobs(workspace))

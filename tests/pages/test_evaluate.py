@@ -66,6 +66,7 @@ def test_the_button_queues_the_job_that_predicts_and_scores(workspace):
     add_run(workspace, "first")
     app = open_page()
     app.button(key="evaluate_start").click().run()
+    assert app.button(key="evaluate_start").disabled, "one evaluation must not be asked for twice"
     [job] = queue.jobs(workspace)
     assert job.kind == "evaluate-run"
     assert job.arguments[:3] == ("evaluate-run", "--run", "first")

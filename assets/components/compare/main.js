@@ -210,6 +210,7 @@ class Panels {
   }
 
   wheel(event, canvas) {
+    if (event.deltaY > 0 && this.view.isWhole) return; // nothing to zoom out to: let the page scroll on
     event.preventDefault();
     const { left, top } = canvas.getBoundingClientRect();
     const step = event.deltaY * (event.deltaMode === 1 ? 16 : 1);

@@ -13,6 +13,11 @@ export class View {
     return Math.min((this.width - 24) / this.tileWidth, (this.height - 24) / this.tileHeight);
   }
 
+  /** Whether the whole tile is seen already. */
+  get isWhole() {
+    return this.scale <= this.fitScale;
+  }
+
   resize(width, height) {
     const middle = this.toTile(this.width / 2, this.height / 2);
     const first = this.width === 1;
@@ -33,10 +38,14 @@ export class View {
     this.#keepInSight();
   }
 
-  /** Zoom by a factor; the tile point under the screen point stays there. */
+  /** Zoom by a factor; the tile point under the screen point stays there. Farther out than the whole tile is no use. */
   zoomAt(factor, screenX, screenY) {
+    if (this.scale * factor <= this.fitScale) {
+      this.fit();
+      return;
+    }
     const [x, y] = this.toTile(screenX, screenY);
-    this.scale = Math.min(MAX_SCALE, Math.max(this.fitScale * 0.5, this.scale * factor));
+    this.scale = Math.min(MAX_SCALE, this.scale * factor);
     this.left = screenX - x * this.scale;
     this.top = screenY - y * this.scale;
     this.#keepInSight();
