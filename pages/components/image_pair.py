@@ -14,21 +14,16 @@ import streamlit as st
 from core.catalog.pyramid import max_zoom
 from core.classes import CLASSES
 from core.database import Tile
+from pages.components.module_loader import MODULE_LOADER
 
 _ASSETS = Path(__file__).resolve().parents[2] / "assets" / "components" / "compare"
 _MODULE = "/assets/components/compare/main.js"
-
-# Streamlit runs a component's script from a blob, which has no address to import others from; so this one goes to ours.
-_LOADER = """export default async (component) => {
-  const { default: mount } = await import(new URL(component.data.module, window.location.origin).href);
-  return mount(component);
-};"""
 
 _mount = st.components.v2.component(
     "tilewright_compare",
     html='<div class="tw-compare" aria-label="Panels side by side"></div>',
     css=(_ASSETS / "compare.css").read_text(),
-    js=_LOADER,
+    js=MODULE_LOADER,
 )
 
 
