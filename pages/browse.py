@@ -18,8 +18,8 @@ from core.catalog.catalogue import (
 )
 from core.catalog.mosaic import lay_out
 from core.catalog.splits import SPLITS
-from core.database import Collection, Tile
 from core.errors import InputError
+from core.tables import Collection, Tile
 from core.workspace import Workspace, open_workspace
 from pages.components.gallery import PAGE_SIZE, gallery, status
 from pages.components.legend import class_legend

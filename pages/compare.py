@@ -9,7 +9,6 @@ import streamlit as st
 
 from core.catalog.catalogue import collections, tiles
 from core.classes import CLASS_NAMES
-from core.database import Collection, Tile
 from core.errors import InputError
 from core.evaluation.compare import compare_results
 from core.evaluation.evaluate import MaskPair, count_pair
@@ -20,6 +19,7 @@ from core.inference.batch import Switches
 from core.inference.predict import Segmenter
 from core.inference.store import KeptPrediction
 from core.progress import SilentProgress
+from core.tables import Collection, Tile
 from core.training.runs import Run, list_runs
 from core.web import prediction_url
 from core.workspace import Workspace, open_workspace

@@ -10,11 +10,11 @@ import streamlit as st
 from core.catalog.catalogue import collections
 from core.catalog.splits import SPLITS
 from core.classes import CLASS_NAMES
-from core.database import Collection, Tile
 from core.evaluation.evaluate import restrict
 from core.evaluation.held_out import HeldOut, held_out, kept_evaluation
 from core.evaluation.report import report_html
 from core.inference.batch import Switches
+from core.tables import Collection, Tile
 from core.training.runs import Run, list_runs
 from core.web import prediction_url
 from core.workspace import Workspace, open_workspace

@@ -5,8 +5,8 @@ from pathlib import Path
 import streamlit as st
 
 from core.catalog.catalogue import collection, collections, labelled_tile_ids, tile, tiles
-from core.database import Tile
 from core.errors import InputError
+from core.tables import Tile
 from core.workspace import Workspace, open_workspace
 from pages.components.paint_canvas import paint_canvas
 from pages.components.synthetic import synthetic_note

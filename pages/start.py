@@ -11,8 +11,8 @@ from streamlit.delta_generator import DeltaGenerator
 from core.catalog import sample
 from core.catalog.archive import import_folder, unpack_zip
 from core.catalog.catalogue import IndexReport, collection, collections, count_splits, index_folder, problems, tiles
-from core.database import Collection
 from core.errors import InputError
+from core.tables import Collection
 from core.workspace import Workspace, open_workspace
 from pages.components.problems import problem_table
 from pages.components.synthetic import synthetic_note

@@ -7,11 +7,11 @@ import pandas as pd
 import streamlit as st
 
 from core.catalog.catalogue import collections, tiles
-from core.database import Collection, Tile
 from core.jobs import log, queue, worker
 from core.jobs.outcome import JobState
 from core.labels.amounts import Amount, LabelSource, amounts, label_path
 from core.system import devices
+from core.tables import Collection, Tile
 from core.training.recipe import PRESETS
 from core.training.runs import list_runs
 from core.workspace import Workspace, open_workspace

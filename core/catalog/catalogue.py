@@ -20,9 +20,9 @@ from core.catalog.images import ImageInfo, fingerprint, read_info, read_mask
 from core.catalog.splits import SPLITS
 from core.catalog.thumbnails import make_mask_thumbnail, make_thumbnails
 from core.classes import CLASS_COUNT, ClassRaster, DecodedMask
-from core.database import Collection, Problem, Stroke, Tile, now
 from core.errors import CancelledError, InputError
 from core.progress import Progress
+from core.tables import Collection, Problem, Stroke, Tile, now
 from core.workspace import Workspace
 
 INDEX_THREADS = 2

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.catalog.pyramid import MAP_TILE, Levels
-from core.database import Tile
+from core.tables import Tile
 
 ZOOM_OFFSET = 12
 """What is added to Leaflet's zoom in a URL."""

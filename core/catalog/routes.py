@@ -22,8 +22,8 @@ from core.catalog.images import read_image, read_mask
 from core.catalog.mosaic import GROUND, ZOOM_OFFSET, Mosaic, lay_out, render
 from core.catalog.pyramid import MAP_TILE, LevelCache, Levels, cut, encode_jpeg, max_zoom
 from core.classes import CLASS_COUNT, PALETTE, UNLABELLED, ClassRaster
-from core.database import Collection, Tile
 from core.errors import InputError
+from core.tables import Collection, Tile
 from core.workspace import Workspace
 
 FOREVER = "private, max-age=31536000, immutable"

@@ -12,8 +12,8 @@ from PIL import Image, UnidentifiedImageError
 from core.atomic import write_bytes
 from core.catalog.images import read_image, read_mask
 from core.classes import ClassRaster
-from core.database import Tile
 from core.errors import InputError
+from core.tables import Tile
 from core.workspace import Workspace
 
 THUMBNAIL_SIZES = (128, 256, 512, 1024)

@@ -8,12 +8,12 @@ from typing import Any
 
 from core.atomic import write_json
 from core.catalog.catalogue import collection, tiles
-from core.database import Tile, now
 from core.errors import InputError
 from core.evaluation.evaluate import MaskPair, count_pair, summarise
 from core.inference import store
 from core.inference.batch import Switches
 from core.progress import Progress
+from core.tables import Tile, now
 from core.training.runs import RunCard, read_run
 from core.workspace import Workspace
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from core.atomic import write_json
 from core.catalog.images import read_mask, write_mask
 from core.classes import ClassRaster
-from core.database import Tile
 from core.errors import InputError
 from core.inference.batch import Switches, predict_tile
 from core.inference.predict import Segmenter, load_segmenter
 from core.progress import Progress
+from core.tables import Tile
 from core.training.feature_cache import FeatureCache
 from core.training.runs import list_runs
 from core.workspace import Workspace

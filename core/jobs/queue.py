@@ -14,11 +14,11 @@ from itertools import count
 from sqlalchemy import case, select
 from sqlalchemy.orm import Session
 
-from core.database import Job, now
 from core.errors import InputError
 from core.jobs import log
 from core.jobs.outcome import JobState, Outcome, Traces, judge
 from core.jobs.process import ProcessIdentity, is_alive, signal_group
+from core.tables import Job, now
 from core.workspace import Workspace
 
 GRACE_SECONDS = 10.0

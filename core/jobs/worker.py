@@ -22,7 +22,6 @@ from typing import IO
 
 import psutil
 
-from core.database import now
 from core.errors import InputError
 from core.jobs import queue
 from core.jobs.log import job_folder, log_path, result_path
@@ -36,6 +35,7 @@ from core.jobs.process import (
     start_detached,
     start_gated,
 )
+from core.tables import now
 from core.workspace import CACHE_VARIABLE, WORKSPACE_VARIABLE, Workspace
 
 PROJECT = Path(__file__).resolve().parents[2]

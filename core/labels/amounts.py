@@ -10,8 +10,8 @@ import numpy as np
 
 from core.catalog.images import read_mask
 from core.classes import CLASS_COUNT, CLASS_NAMES
-from core.database import Tile
 from core.labels.instances import count
+from core.tables import Tile
 from core.workspace import Workspace
 
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from core.catalog.images import read_mask
-from core.database import Tile
 from core.errors import InputError
 from core.labels import journal, raster
 from core.labels.journal import Change
+from core.tables import Tile
 from core.workspace import Workspace
 
 

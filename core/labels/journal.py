@@ -22,12 +22,12 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from core.classes import UNLABELLED, ClassRaster
-from core.database import LabelOperation, Tile
-from core.database import Stroke as StrokeRow
 from core.errors import InputError
 from core.labels import raster as raster_file
 from core.labels.instances import ClassCount, count
 from core.labels.strokes import Box, Stroke, rasterise
+from core.tables import LabelOperation, Tile
+from core.tables import Stroke as StrokeRow
 from core.workspace import Workspace
 
 ANNOTATOR = "local"

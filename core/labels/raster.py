@@ -16,8 +16,8 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from core.atomic import write_bytes
 from core.classes import CLASS_COUNT, PALETTE, UNLABELLED, ClassRaster, decode_colours
-from core.database import Tile
 from core.errors import InputError
+from core.tables import Tile
 from core.workspace import Workspace
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from core.classes import CLASSES
-from core.database import Tile
+from core.tables import Tile
 
 PAGE_SIZE = 60
 _ASSETS = Path(__file__).resolve().parents[2] / "assets" / "components"

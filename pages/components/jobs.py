@@ -8,11 +8,11 @@ from html import escape
 
 import streamlit as st
 
-from core.database import now
 from core.errors import InputError
 from core.jobs import log, queue, worker
 from core.jobs.outcome import JobState
 from core.jobs.queue import JobView
+from core.tables import now
 from core.workspace import Workspace
 
 LIST_SECONDS = 1.0

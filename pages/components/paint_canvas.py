@@ -11,8 +11,8 @@ import streamlit as st
 
 from core.catalog.pyramid import max_zoom
 from core.classes import CLASSES
-from core.database import Tile
 from core.labels.instances import MARKS
+from core.tables import Tile
 from pages.components.module_loader import MODULE_LOADER
 
 _ASSETS = Path(__file__).resolve().parents[2] / "assets" / "components" / "paint"

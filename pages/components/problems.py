@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core.database import Problem
+from core.tables import Problem
 
 MAX_ROWS = 200
 _EFFECTS = {"error": "left out", "warning": "used"}

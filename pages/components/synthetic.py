@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.database import Collection
+from core.tables import Collection
 
 
 def synthetic_note(collection: Collection) -> None:

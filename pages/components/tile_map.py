@@ -15,7 +15,7 @@ from streamlit_folium import st_folium
 
 from core.catalog.mosaic import GROUND, ZOOM_OFFSET, Mosaic, Place
 from core.catalog.routes import map_version
-from core.database import Collection, Tile
+from core.tables import Collection, Tile
 
 SPLIT_COLOURS = {"train": "#2fae84", "val": "#e8912d", "test": "#a873e0"}
 SELECTED_COLOUR = "#ffffff"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.database import Tile
+from core.tables import Tile
 
 _ASSETS = Path(__file__).resolve().parents[2] / "assets" / "components"
 _HTML = """<div class="view"><div class="frame"><img><img alt=""></div>

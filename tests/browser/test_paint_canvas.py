@@ -10,10 +10,10 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from core.catalog.catalogue import collections, index_folder, tiles
-from core.database import Tile
 from core.errors import InputError
 from core.labels.strokes import Stroke, rasterise
 from core.progress import SilentProgress
+from core.tables import Tile
 from core.workspace import Workspace, open_workspace
 from tests.browser.conftest import Server
 

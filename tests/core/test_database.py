@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from core.database import Collection, Database, Setting, Tile
+from core.database import Database
 from core.errors import InputError
+from core.tables import Collection, Setting, Tile
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -17,7 +18,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 COUNT = """
 import sys, time
 from pathlib import Path
-from core.database import Database, Setting
+from core.database import Database
+from core.tables import Setting
 path, begin, commits = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
 time.sleep(max(0, begin - time.time()))
 database = Database(path)
@@ -132,7 +134,8 @@ def test_what_was_read_can_be_used_after_the_session(database):
 def test_a_full_disk_is_reported_and_keeps_what_was_there(tmp_path):
     path = tmp_path / "workspace.db"
     code = (
-        "import resource, sys; from pathlib import Path; from core.database import Database, Setting\n"
+        "import resource, sys; from pathlib import Path; from core.database import Database\n"
+        "from core.tables import Setting\n"
         "from core.errors import InputError\n"
         "database = Database(Path(sys.argv[1]))\n"
         "with database.write() as session: session.add(Setting(key='old', value={'n': 1}))\n"

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from core.database import Setting
 from core.errors import InputError
+from core.tables import Setting
 from core.workspace import CACHE_VARIABLE, WORKSPACE_VARIABLE, feature_cache_folder, open_workspace
 
 

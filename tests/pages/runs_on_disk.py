@@ -8,12 +8,12 @@ from PIL import Image
 from core.atomic import write_json
 from core.catalog.catalogue import collections, index_folder, tiles
 from core.catalog.images import write_mask
-from core.database import Tile
 from core.evaluation import held_out
 from core.evaluation.evaluate import MaskPair, count_pair, summarise
 from core.inference import store
 from core.inference.batch import Switches
 from core.progress import SilentProgress
+from core.tables import Tile
 from core.training.runs import RunCard
 from core.workspace import Workspace, open_workspace
 from tests.core.evaluation.masks import blobs, save, worsen

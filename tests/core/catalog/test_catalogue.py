@@ -11,9 +11,9 @@ from core.catalog.catalogue import index_folder, problems, tile, tiles
 from core.catalog.discover import discover
 from core.catalog.images import write_mask
 from core.classes import encode_colours
-from core.database import Stroke, Tile
 from core.errors import CancelledError, InputError
 from core.progress import SilentProgress
+from core.tables import Stroke, Tile
 from core.workspace import Workspace, open_workspace
 from tests.core.catalog.pictures import SHARED, blocks, noise, write_pair, write_picture
 

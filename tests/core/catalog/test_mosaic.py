@@ -3,7 +3,7 @@ import pytest
 
 from core.catalog.mosaic import ZOOM_OFFSET, Mosaic, lay_out, render
 from core.catalog.pyramid import Levels, build_levels
-from core.database import Tile
+from core.tables import Tile
 
 
 def _tiles(*sizes: tuple[int, int]) -> list[Tile]:

@@ -13,8 +13,8 @@ from core.catalog.catalogue import collection, index_folder, tiles
 from core.catalog.mosaic import GROUND, ZOOM_OFFSET, lay_out
 from core.catalog.routes import map_version, tile_routes
 from core.classes import PALETTE
-from core.database import Tile
 from core.progress import SilentProgress
+from core.tables import Tile
 from core.workspace import Workspace, open_workspace
 from tests.core.catalog.pictures import blocks, noise, write_pair, write_picture
 

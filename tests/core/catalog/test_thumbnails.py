@@ -8,8 +8,8 @@ from PIL import Image
 
 from core.catalog.images import fingerprint, write_mask
 from core.catalog.thumbnails import make_thumbnails, mask_thumbnail, thumbnail
-from core.database import Tile
 from core.errors import InputError
+from core.tables import Tile
 from core.workspace import Workspace, open_workspace
 from tests.core.catalog.pictures import blocks, noise, write_picture
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from core.database import Job
 from core.errors import InputError
 from core.jobs import log, process, queue
 from core.jobs.outcome import JobState
+from core.tables import Job
 from core.workspace import open_workspace
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from core.classes import ClassRaster, encode_colours
-from core.database import Collection, Tile
 from core.labels.strokes import Stroke
+from core.tables import Collection, Tile
 from core.workspace import Workspace, open_workspace
 
 

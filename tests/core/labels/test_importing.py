@@ -3,9 +3,9 @@ import pytest
 from PIL import Image
 
 from core.classes import UNLABELLED, encode_colours
-from core.database import Tile
 from core.errors import InputError
 from core.labels import importing, journal
+from core.tables import Tile
 from tests.core.labels.painting import brush, colours_on_disk, is_on_disk, new_workspace
 
 

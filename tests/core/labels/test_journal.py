@@ -10,11 +10,11 @@ from PIL import Image
 from sqlalchemy import select
 
 from core.classes import UNLABELLED, encode_colours
-from core.database import LabelOperation
-from core.database import Stroke as StrokeRow
 from core.errors import InputError
 from core.labels import journal, raster
 from core.labels.strokes import rasterise
+from core.tables import LabelOperation
+from core.tables import Stroke as StrokeRow
 from tests.core.labels.painting import brush, is_on_disk, new_workspace, random_brush
 
 ROOT = Path(__file__).parents[3]

@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 
 from core.classes import encode_colours
 from core.labels import journal, raster
-from core.labels.routes import MAX_BODY_BYTES, label_routes
+from core.labels.requests import MAX_BODY_BYTES
+from core.labels.routes import label_routes
 from tests.core.labels.painting import new_workspace
 
 STROKE = {"client_key": "key-00001", "tool": "brush", "class_index": 3, "points": [[10, 10], [30, 20]], "radius": 4}

@@ -1,8 +1,8 @@
 from streamlit.testing.v1 import AppTest
 
-from core.database import Job
 from core.jobs import log, process, queue
 from core.jobs.outcome import JobState
+from core.tables import Job
 from core.workspace import open_workspace
 from pages.components.jobs import duration
 

@@ -4,7 +4,7 @@ import folium
 import pytest
 
 from core.catalog.mosaic import lay_out
-from core.database import Collection, Tile, now
+from core.tables import Collection, Tile, now
 from pages.components import tile_map
 from pages.components.tile_map import clicked_tile, leaflet_sources
 
