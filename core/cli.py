@@ -111,6 +111,15 @@ def _evaluate_run(options: argparse.Namespace, progress: Progress) -> dict[str, 
     )
 
 
+def _queue_facts(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    from core.labels.queue_facts import compute_facts, newest_run
+    from core.workspace import open_workspace
+
+    workspace = open_workspace(options.workspace)
+    run = None if options.encoder_only else options.run or newest_run(workspace)
+    return compute_facts(workspace, collection_id=options.collection, run=run, progress=progress)
+
+
 def _work(options: argparse.Namespace, _progress: Progress) -> dict[str, Any]:
     from core.jobs.worker import run_worker
     from core.workspace import open_workspace
@@ -173,6 +182,12 @@ def build_parser() -> argparse.ArgumentParser:
     held_out.add_argument("--run", required=True, help="a run's name in the workspace")
     held_out.add_argument("--collection", type=int, required=True)
     _add_switches(held_out)
+
+    facts = command("queue-facts", _queue_facts, "Look at a collection's tiles, to order what to label next.")
+    facts.add_argument("--workspace", type=Path)
+    facts.add_argument("--collection", type=int, required=True)
+    facts.add_argument("--run", help="a run's name in the workspace; by default the newest")
+    facts.add_argument("--encoder-only", action="store_true", help="without a run: for the most diverse order only")
 
     work = command("work", _work, "Run the queued jobs of a workspace; the app starts this by itself.")
     work.add_argument("--workspace", type=Path)

@@ -17,7 +17,9 @@ from core.catalog.routes import tile_routes
 from core.errors import InputError
 from core.inference import store
 from core.inference.batch import Switches
+from core.labels.history_routes import history_routes
 from core.labels.routes import label_routes
+from core.labels.team_routes import team_routes
 from core.workspace import Workspace
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
@@ -30,6 +32,8 @@ def web_routes(workspace: Workspace) -> list[BaseRoute]:
         Route("/health", _health),
         *tile_routes(workspace),
         *label_routes(workspace),
+        *history_routes(workspace),
+        *team_routes(workspace),
         *prediction_routes(workspace),
         Mount("/assets/components", _Revalidated(directory=ASSETS / "components", check_dir=False)),
         Mount("/vendor", StaticFiles(directory=VENDOR, check_dir=False)),

@@ -4,6 +4,8 @@ workspace.db                       catalogue, strokes, jobs
 sample/                            the synthetic sample, when it was drawn
 imports/<name>/                    what was unpacked from uploaded zips
 labels/<collection id>/<tile>_mask.png   the class raster of each labelled tile, in the DeepGlobe palette
+opinions/<collection id>/<annotator>/<tile>_mask.png   second opinions
+suggestions/<collection id>/<tile id>/   what the model would paint, shown over the tile
 features/                          cached encoder features
 thumbnails/                        small JPEGs
 runs/<run>/                        recipe.toml, weights.safetensors, metrics.jsonl, card.json
@@ -79,6 +81,14 @@ class Workspace:
     def labels(self, collection_id: int) -> Path:
         """The labels of one collection, as a folder that ``fit --labels`` takes."""
         return self.root / "labels" / str(collection_id)
+
+    def opinions(self, collection_id: int, annotator: str) -> Path:
+        """One annotator's second opinions on one collection; ``annotator`` is a folder name."""
+        return self.root / "opinions" / str(collection_id) / annotator
+
+    def suggestions(self, collection_id: int) -> Path:
+        """What the model would paint on the tiles of one collection."""
+        return self.root / "suggestions" / str(collection_id)
 
 
 DATABASE_NAME = "workspace.db"

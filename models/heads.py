@@ -47,20 +47,51 @@ def context_vectors(features: Tensor, cells: Tensor, windows: Sequence[int]) -> 
     Returns:
         ``(n, len(windows) * channels)`` float32, window by window.
     """
-    channels, height, width = features.shape
-    rows, columns = cells // width, cells % width
+    channels = len(features)
     vectors = torch.empty((len(cells), len(windows), channels), dtype=torch.float32, device=features.device)
     for start in range(0, channels, _CHANNELS_AT_ONCE):
         part = slice(start, min(start + _CHANNELS_AT_ONCE, channels))
-        # Channels last, so that the four corners of a window are read as four short rows.
-        corners = _summed_area_table(features[part]).permute(1, 2, 0).flatten(0, 1).contiguous()
-        for index, window in enumerate(windows):
-            top, bottom = (edge[rows] * (width + 1) for edge in _reach(height, window, features.device))
-            left, right = (edge[columns] for edge in _reach(width, window, features.device))
-            sums = corners[bottom + right] - corners[top + right] - corners[bottom + left] + corners[top + left]
-            area = (bottom - top) // (width + 1) * (right - left)
-            vectors[:, index, part] = (sums / area[:, None]).float()
+        vectors[:, :, part] = ContextTable(features[part]).means(cells, windows)
     return vectors.flatten(1)
+
+
+class ContextTable:
+    """Running sums of a tile's features, kept where vectors of its cells are asked for again and again.
+
+    Takes 8 bytes a channel and cell, four times what float16 features do; reading a cell's vector then takes
+    microseconds. The numbers are those of ``context_vectors``, bit for bit.
+    """
+
+    def __init__(self, features: Tensor) -> None:
+        channels, self._height, self._width = features.shape
+        corners = (self._height + 1) * (self._width + 1)
+        # Channels last, so that the four corners of a window are read as four short rows.
+        self._corners = torch.empty((corners, channels), dtype=torch.float64, device=features.device)
+        for start in range(0, channels, _CHANNELS_AT_ONCE):
+            part = slice(start, min(start + _CHANNELS_AT_ONCE, channels))
+            self._corners[:, part] = _summed_area_table(features[part]).permute(1, 2, 0).flatten(0, 1)
+
+    @property
+    def size_bytes(self) -> int:
+        """The memory it takes."""
+        return self._corners.numel() * self._corners.element_size()
+
+    def vectors(self, cells: Tensor, windows: Sequence[int]) -> Tensor:
+        """As ``context_vectors`` of the same features."""
+        return self.means(cells, windows).flatten(1)
+
+    def means(self, cells: Tensor, windows: Sequence[int]) -> Tensor:
+        """The window means of chosen cells, ``(n, len(windows), channels)`` float32."""
+        rows, columns = cells // self._width, cells % self._width
+        corners, device = self._corners, self._corners.device
+        means = torch.empty((len(cells), len(windows), corners.shape[1]), dtype=torch.float32, device=device)
+        for index, window in enumerate(windows):
+            top, bottom = (edge[rows] * (self._width + 1) for edge in _reach(self._height, window, device))
+            left, right = (edge[columns] for edge in _reach(self._width, window, device))
+            sums = corners[bottom + right] - corners[top + right] - corners[bottom + left] + corners[top + left]
+            area = (bottom - top) // (self._width + 1) * (right - left)
+            means[:, index] = (sums / area[:, None]).float()
+        return means
 
 
 def _summed_area_table(maps: Tensor) -> Tensor:

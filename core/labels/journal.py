@@ -12,26 +12,25 @@ written to disk with that key inside, then the transaction commits. So, whenever
 """
 
 import uuid
-import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from core.classes import UNLABELLED, ClassRaster
 from core.errors import InputError
+from core.labels import compaction, edits, sheets
 from core.labels import raster as raster_file
+from core.labels.annotators import DEFAULT_ANNOTATOR
 from core.labels.instances import ClassCount, count
-from core.labels.strokes import Box, Stroke, rasterise
-from core.tables import LabelOperation, Tile
+from core.labels.sheets import Sheet
+from core.labels.strokes import Box, Stroke
+from core.tables import LabelOperation
 from core.tables import Stroke as StrokeRow
 from core.workspace import Workspace
-
-ANNOTATOR = "local"
-"""Who drew it, until several people share a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +58,34 @@ class Change:
     patch: ClassRaster | None
 
 
-def apply(workspace: Workspace, tile_id: int, stroke: Stroke, *, annotator: str = ANNOTATOR) -> Change:
-    """Paint a stroke into the tile's class raster, on disk when this returns.
+def apply(
+    workspace: Workspace, tile_id: int, stroke: Stroke, *, opinion: str = "", annotator: str = DEFAULT_ANNOTATOR
+) -> Change:
+    """Paint a stroke into the class raster of a sheet, on disk when this returns.
 
-    A stroke whose key is already in the journal is not painted again; one that changes no pixel leaves no entry.
-    Raises ``InputError`` for an unknown tile, a stroke outside it, and a disk that cannot be written.
+    ``annotator`` is who draws it, ``opinion`` names the sheet (see ``sheets.py``). A stroke whose key is already in the
+    journal is not painted again; one that changes no pixel, be it that its guard allows none, leaves no entry. Raises
+    ``InputError`` for an unknown tile, a stroke outside it, and a disk that cannot be written.
     """
+    with workspace.database.read() as session:
+        sheet = sheets.find_sheet(session, tile_id, opinion)
+        is_known = _owner(session, stroke.client_key) is not None
+    # Sent again, it need not be found again: the suggestion that it took from may be gone by now.
+    prepared = None if is_known else edits.prepare(workspace, sheet.tile, stroke)
+    source = None if is_known else edits.source(workspace, sheet.tile, stroke)
     with workspace.database.write() as session:
-        edit = _Edit(workspace, session, tile_id)
-        if edit.known(stroke.client_key):
+        edit = _Edit(workspace, session, tile_id, opinion)
+        if edit.known(stroke.client_key) or prepared is None:
             return edit.repeated(stroke.client_key)
-        box, mask = rasterise(stroke, edit.raster.shape)
-        patch = edit.raster[box.slices].copy()
-        patch[mask] = stroke.class_index
-        geometry = {"points": stroke.points, "radius": stroke.radius}
+        region = prepared(edit.raster)
+        patch = stroke.guard.apply(edit.raster[region.box.slices], region.paint(edit.raster))
+        geometry = stroke.model_dump(mode="json", exclude={"client_key", "tool", "class_index"})
+        if source is not None:
+            geometry["source"] = source
         row = _new_row(stroke.client_key, stroke.tool, stroke.class_index, geometry, annotator)
-        return edit.make(row, box, patch)
+        change = edit.make(row, region.box, patch)
+    compaction.schedule(workspace, tile_id, opinion, standing=change.state.undo)
+    return change
 
 
 def replace(
@@ -84,86 +95,94 @@ def replace(
     *,
     tool: str,
     client_key: str | None = None,
-    annotator: str = ANNOTATOR,
+    opinion: str = "",
+    annotator: str = DEFAULT_ANNOTATOR,
+    source: str | None = None,
+    only_unlabelled: bool = False,
 ) -> Change:
     """Replace the whole raster by another, as one stroke of ``tool`` that can be undone.
 
-    ``raster`` is uint8 of the tile's size. Raises ``InputError`` as ``apply`` does, and for a raster of another size.
+    ``raster`` is uint8 of the tile's size; ``source`` says in words for a person where it came from. With
+    ``only_unlabelled`` what is labelled when the write lock is held stays as it is. Raises ``InputError`` as ``apply``
+    does, and for a raster of another size.
     """
     key = client_key or _new_key()
     with workspace.database.write() as session:
-        edit = _Edit(workspace, session, tile_id)
+        edit = _Edit(workspace, session, tile_id, opinion)
         if edit.known(key):
             return edit.repeated(key)
         if raster.shape != edit.raster.shape:
+            tile = edit.sheet.tile
             raise InputError(
-                f"The labels offered for tile {edit.tile.name} are {raster.shape[1]} x {raster.shape[0]} pixels and "
-                f"the tile is {edit.tile.width} x {edit.tile.height}; choose a mask of the tile's size."
+                f"The labels offered for tile {tile.name} are {raster.shape[1]} x {raster.shape[0]} pixels and "
+                f"the tile is {tile.width} x {tile.height}; choose a mask of the tile's size."
             )
-        return edit.replace(_new_row(key, tool, UNLABELLED, {}, annotator), raster)
+        if only_unlabelled:
+            raster = np.where(edit.raster == UNLABELLED, raster, edit.raster)
+        geometry = {} if source is None else {"source": source}
+        return edit.replace(_new_row(key, tool, UNLABELLED, geometry, annotator), raster)
 
 
-def undo(workspace: Workspace, tile_id: int, client_key: str | None = None) -> Change:
+def undo(workspace: Workspace, tile_id: int, client_key: str | None = None, *, opinion: str = "") -> Change:
     """Take back the last stroke that stands; changes nothing where there is none."""
-    return _step(workspace, tile_id, client_key or _new_key(), kind="undo")
+    return _step(workspace, tile_id, opinion, client_key or _new_key(), kind="undo")
 
 
-def redo(workspace: Workspace, tile_id: int, client_key: str | None = None) -> Change:
+def redo(workspace: Workspace, tile_id: int, client_key: str | None = None, *, opinion: str = "") -> Change:
     """Bring back the stroke that was undone last; changes nothing where there is none."""
-    return _step(workspace, tile_id, client_key or _new_key(), kind="redo")
+    return _step(workspace, tile_id, opinion, client_key or _new_key(), kind="redo")
 
 
-def load(workspace: Workspace, tile_id: int) -> ClassRaster:
-    """The tile's class raster (read-only), mended first where file and journal differ."""
-    return _current(workspace, tile_id)[0]
+def load(workspace: Workspace, tile_id: int, *, opinion: str = "") -> ClassRaster:
+    """The sheet's class raster (read-only), mended first where file and journal differ."""
+    return _current(workspace, tile_id, opinion)[0]
 
 
-def state(workspace: Workspace, tile_id: int) -> State:
-    """Where the tile's labels stand, mended first where file and journal differ."""
-    return _current(workspace, tile_id)[1]
+def state(workspace: Workspace, tile_id: int, *, opinion: str = "") -> State:
+    """Where the sheet's labels stand, mended first where file and journal differ."""
+    return _current(workspace, tile_id, opinion)[1]
 
 
-def _current(workspace: Workspace, tile_id: int) -> tuple[ClassRaster, State]:
+def _current(workspace: Workspace, tile_id: int, opinion: str) -> tuple[ClassRaster, State]:
     with workspace.database.read() as session:
-        tile = _tile(session, tile_id)
-        last = _last_operation(session, tile_id)
-        stored = raster_file.read(raster_file.mask_path(workspace, tile), (tile.height, tile.width))
+        sheet = sheets.find_sheet(session, tile_id, opinion)
+        last = sheets.last_operation(session, sheet)
+        stored = raster_file.read(sheet.path(workspace), sheet.shape)
         if _agree(stored, last):
-            raster = raster_file.empty(tile) if stored is None else stored.raster
-            return raster, _state(session, tile_id, raster)
+            raster = raster_file.empty(sheet.tile) if stored is None else stored.raster
+            return raster, _state(session, sheet, raster)
     with workspace.database.write() as session:
-        edit = _Edit(workspace, session, tile_id)
-        return edit.raster, _state(session, tile_id, edit.raster)
+        edit = _Edit(workspace, session, tile_id, opinion)
+        return edit.raster, _state(session, sheet, edit.raster)
 
 
-def _step(workspace: Workspace, tile_id: int, key: str, *, kind: str) -> Change:
-    was, becomes, pick = ("done", "undone", func.max) if kind == "undo" else ("undone", "done", func.min)
+def _step(workspace: Workspace, tile_id: int, opinion: str, key: str, *, kind: str) -> Change:
     with workspace.database.write() as session:
-        edit = _Edit(workspace, session, tile_id)
+        edit = _Edit(workspace, session, tile_id, opinion)
         if edit.known(key):
             return edit.repeated(key)
-        chosen = session.scalar(select(pick(StrokeRow.id)).where(StrokeRow.tile_id == tile_id, StrokeRow.state == was))
-        if chosen is None:
+        row = sheets.next_to_undo(session, edit.sheet) if kind == "undo" else sheets.next_to_redo(session, edit.sheet)
+        if row is None:
             return edit.unchanged()
-        row = session.get_one(StrokeRow, chosen)
-        row.state = becomes
-        return edit.write(row, _unpack(row, row.before if kind == "undo" else row.after), key=key, kind=kind)
+        row.state = "undone" if kind == "undo" else "done"
+        patch = sheets.before_of(row) if kind == "undo" else sheets.after_of(row)
+        return edit.write(row, patch, key=key, kind=kind)
 
 
 class _Edit:
-    """One tile under the write lock: its raster, in step with the journal, and the ways to change it."""
+    """One sheet under the write lock: its raster, in step with the journal, and the ways to change it."""
 
-    def __init__(self, workspace: Workspace, session: Session, tile_id: int) -> None:
+    def __init__(self, workspace: Workspace, session: Session, tile_id: int, opinion: str) -> None:
         self.session = session
-        self.tile = _tile(session, tile_id)
-        self.path = raster_file.mask_path(workspace, self.tile)
+        self.sheet = sheets.find_sheet(session, tile_id, opinion)
+        self.path = self.sheet.path(workspace)
         self.previous = 0
         self.raster = self._in_step()
 
     def known(self, key: str) -> bool:
-        """Whether the journal has an operation of this key. Raises ``InputError`` where it is another tile's."""
-        owner = self._owner(key)
-        if owner not in (None, self.tile.id):
+        """Whether the journal has an operation of this key. Raises ``InputError`` where it is another sheet's."""
+        owner = _owner(self.session, key)
+        if owner not in (None, self._id):
             raise InputError("This stroke's key was used on another tile; reload the page and draw it again.")
         return owner is not None
 
@@ -174,7 +193,7 @@ class _Edit:
             .join(LabelOperation, LabelOperation.stroke_id == StrokeRow.id)
             .where(LabelOperation.client_key == key)
         ).one()
-        return self._change(_box(row))
+        return self._change(sheets.box_of(row))
 
     def unchanged(self) -> Change:
         """The answer to an operation that has nothing to do."""
@@ -196,45 +215,47 @@ class _Edit:
     def write(self, row: StrokeRow, patch: ClassRaster, *, key: str, kind: str) -> Change:
         """Put ``patch`` at the stroke's place, on disk, and note the operation."""
         raster = self.raster.copy()
-        raster[_box(row).slices] = patch
+        raster[sheets.box_of(row).slices] = patch
         self._note(row, key, kind)
         raster_file.save(self.path, raster, key)
         self.raster = raster
-        return self._change(_box(row))
+        return self._change(sheets.box_of(row))
 
-    def _owner(self, key: str) -> int | None:
-        """The tile whose operation has this key."""
-        return self.session.scalar(select(LabelOperation.tile_id).where(LabelOperation.client_key == key))
+    @property
+    def _id(self) -> tuple[int, str]:
+        return self.sheet.tile.id, self.sheet.opinion
 
     def _enter(self, row: StrokeRow, box: Box, before: ClassRaster, after: ClassRaster) -> None:
-        undone = (StrokeRow.tile_id == self.tile.id, StrokeRow.state == "undone")
+        undone = (self.sheet.owns(StrokeRow), StrokeRow.state == "undone")
         self.session.execute(update(StrokeRow).where(*undone).values(state="dropped"))
-        row.tile_id = self.tile.id
+        row.tile_id, row.opinion = self._id
         row.top, row.left, row.height, row.width = box.top, box.left, box.height, box.width
-        row.before, row.after = _pack(before), _pack(after)
+        row.before, row.after = sheets.pack(before), sheets.pack(after)
         self.session.add(row)
         self.session.flush()
 
     def _note(self, row: StrokeRow, key: str, kind: str) -> LabelOperation:
-        operation = LabelOperation(tile_id=self.tile.id, stroke_id=row.id, client_key=key, kind=kind)
+        operation = LabelOperation(
+            tile_id=row.tile_id, opinion=row.opinion, stroke_id=row.id, client_key=key, kind=kind
+        )
         self.session.add(operation)
         self.session.flush()
         return operation
 
     def _change(self, box: Box | None) -> Change:
         patch = None if box is None else self.raster[box.slices]
-        return Change(self.previous, _state(self.session, self.tile.id, self.raster), box, patch)
+        return Change(self.previous, _state(self.session, self.sheet, self.raster), box, patch)
 
     def _in_step(self) -> ClassRaster:
         """Read the raster, mending file or journal first where they differ (see the top of this file)."""
-        last = _last_operation(self.session, self.tile.id)
+        last = sheets.last_operation(self.session, self.sheet)
         self.previous = last.id if last else 0
-        stored = raster_file.read(self.path, (self.tile.height, self.tile.width))
+        stored = raster_file.read(self.path, self.sheet.shape)
         if _agree(stored, last):
-            return raster_file.empty(self.tile) if stored is None else stored.raster
-        rebuilt = _rebuild(self.session, self.tile)
-        owner = self._owner(stored.operation) if stored and stored.operation else None
-        if last is not None and (stored is None or owner == self.tile.id):
+            return raster_file.empty(self.sheet.tile) if stored is None else stored.raster
+        rebuilt = sheets.replay(self.session, self.sheet).raster
+        owner = _owner(self.session, stored.operation) if stored and stored.operation else None
+        if last is not None and (stored is None or owner == self._id):
             raster_file.save(self.path, rebuilt, last.client_key)
             return rebuilt
         if stored is None:
@@ -244,7 +265,7 @@ class _Edit:
 
     def _take_in(self, stored: raster_file.StoredRaster, rebuilt: ClassRaster, key: str) -> None:
         box = _differing_box(rebuilt, stored.raster) or Box(0, 0, 1, 1)  # the file may differ in its key alone
-        row = _new_row(key, "outside", UNLABELLED, {}, ANNOTATOR)
+        row = _new_row(key, "outside", UNLABELLED, {}, DEFAULT_ANNOTATOR)
         self._enter(row, box, rebuilt[box.slices], stored.raster[box.slices])
         self.previous = self._note(row, key, "stroke").id  # no browser has seen this: each must fetch anew
         if stored.operation != key:
@@ -257,40 +278,22 @@ def _agree(stored: raster_file.StoredRaster | None, last: LabelOperation | None)
     return stored.operation == last.client_key
 
 
-def _rebuild(session: Session, tile: Tile) -> ClassRaster:
-    """The raster that the strokes that stand leave behind, one after the other."""
-    raster = raster_file.empty(tile)
-    rows = select(StrokeRow).where(StrokeRow.tile_id == tile.id, StrokeRow.state == "done").order_by(StrokeRow.id)
-    for row in session.scalars(rows).yield_per(50):
-        raster[_box(row).slices] = _unpack(row, row.after)
-    return raster
+def _owner(session: Session, key: str) -> tuple[int, str] | None:
+    """The tile and the opinion whose operation has this key."""
+    query = select(LabelOperation.tile_id, LabelOperation.opinion).where(LabelOperation.client_key == key)
+    return session.execute(query).tuples().first()
 
 
-def _state(session: Session, tile_id: int, raster: ClassRaster) -> State:
-    last = _last_operation(session, tile_id)
-    depth = dict.fromkeys(("done", "undone", "dropped"), 0)
-    by_state = select(StrokeRow.state, func.count()).where(StrokeRow.tile_id == tile_id).group_by(StrokeRow.state)
-    depth |= session.execute(by_state).tuples().all()
+def _state(session: Session, sheet: Sheet, raster: ClassRaster) -> State:
+    last = sheets.last_operation(session, sheet)
+    depth = sheets.depths(session, sheet)
     return State(
         sequence=last.id if last else 0,
         saved_at=last.created if last else None,
         counts=count(raster),
-        undo=depth["done"],
-        redo=depth["undone"],
+        undo=depth.get("done", 0),
+        redo=depth.get("undone", 0),
     )
-
-
-def _tile(session: Session, tile_id: int) -> Tile:
-    tile = session.get(Tile, tile_id)
-    if tile is None:
-        raise InputError(f"There is no tile {tile_id} in this workspace; choose one from the list.")
-    return tile
-
-
-def _last_operation(session: Session, tile_id: int) -> LabelOperation | None:
-    return session.scalars(
-        select(LabelOperation).where(LabelOperation.tile_id == tile_id).order_by(LabelOperation.id.desc()).limit(1)
-    ).first()
 
 
 def _new_row(key: str, tool: str, class_index: int, geometry: dict[str, Any], annotator: str) -> StrokeRow:
@@ -299,18 +302,6 @@ def _new_row(key: str, tool: str, class_index: int, geometry: dict[str, Any], an
 
 def _new_key() -> str:
     return str(uuid.uuid4())
-
-
-def _box(row: StrokeRow) -> Box:
-    return Box(row.top, row.left, row.height, row.width)
-
-
-def _pack(patch: ClassRaster) -> bytes:
-    return zlib.compress(patch.tobytes(), 1)
-
-
-def _unpack(row: StrokeRow, packed: bytes) -> ClassRaster:
-    return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(row.height, row.width)
 
 
 def _differing_box(a: ClassRaster, b: ClassRaster) -> Box | None:

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from core.atomic import write_bytes
 from core.classes import CLASS_COUNT, PALETTE, UNLABELLED, ClassRaster, decode_colours
 from core.errors import InputError
+from core.labels.annotators import folder_name
+from core.labels.strips import Strip, cut, encode_png
 from core.tables import Tile
 from core.workspace import Workspace
 
@@ -35,10 +37,13 @@ class StoredRaster:
 
     raster: ClassRaster
     operation: str | None
+    strips: tuple[Strip, ...]
 
 
-def mask_path(workspace: Workspace, tile: Tile) -> Path:
-    """Where a tile's class raster lies."""
+def mask_path(workspace: Workspace, tile: Tile, opinion: str = "") -> Path:
+    """Where a tile's class raster lies, or an annotator's second opinion of it."""
+    if opinion:
+        return workspace.opinions(tile.collection_id, folder_name(opinion)) / f"{tile.name}_mask.png"
     return workspace.labels(tile.collection_id) / f"{tile.name}_mask.png"
 
 
@@ -73,29 +78,29 @@ def read(path: Path, shape: tuple[int, int]) -> StoredRaster | None:
     return cached
 
 
-def save(path: Path, raster: ClassRaster, operation: str) -> None:
+def save(path: Path, raster: ClassRaster, operation: str) -> StoredRaster:
     """Write a class raster atomically. Raises ``NotSavedError`` where the disk is full or read-only."""
     for leftover in path.parent.glob(f".{path.name}.*.part"):  # of a writer that was killed: the journal lets in one
         leftover.unlink(missing_ok=True)
     kept = raster.copy()
     kept.setflags(write=False)
+    strips = cut(kept, _cache.strips(path))
     try:
-        write_bytes(path, encode(raster, operation=operation))
+        write_bytes(path, encode_png(strips, {OPERATION_CHUNK: operation}))
     except InputError as error:
         raise NotSavedError(str(error)) from error
-    _cache.put(path, _stamp(path), StoredRaster(kept, operation))
+    stored = StoredRaster(kept, operation, strips)
+    _cache.put(path, _stamp(path), stored)
+    return stored
 
 
-def encode(raster: ClassRaster, *, operation: str | None = None, see_through: bool = False) -> bytes:
+def encode(raster: ClassRaster, *, see_through: bool = False) -> bytes:
     """A palette PNG of a class raster or a piece of one; ``see_through`` makes unlabelled pixels transparent."""
     image = Image.fromarray(raster)
     image.putpalette(PALETTE.tobytes())
-    chunks = PngImagePlugin.PngInfo()
-    if operation is not None:
-        chunks.add_text(OPERATION_CHUNK, operation)
     stream = io.BytesIO()
     transparency = {"transparency": UNLABELLED} if see_through else {}
-    image.save(stream, "png", compress_level=1, pnginfo=chunks, **transparency)
+    image.save(stream, "png", compress_level=1, **transparency)
     return stream.getvalue()
 
 
@@ -120,7 +125,7 @@ def _decode(path: Path, shape: tuple[int, int]) -> StoredRaster:
             "move that file away, then they are rebuilt from the journal."
         ) from error
     raster.setflags(write=False)
-    return StoredRaster(raster, operation)
+    return StoredRaster(raster, operation, cut(raster))
 
 
 _Stamp = tuple[int, int, int]
@@ -147,6 +152,12 @@ class _Cache:
                 return None
             self._entries.move_to_end(path)
             return found[1]
+
+    def strips(self, path: Path) -> tuple[Strip, ...]:
+        """Those of the raster that was read or written last, even where the file has changed since."""
+        with self._lock:
+            found = self._entries.get(path)
+            return () if found is None else found[1].strips
 
     def put(self, path: Path, stamp: _Stamp, stored: StoredRaster) -> None:
         with self._lock:

@@ -10,7 +10,7 @@ tries again).
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,14 +20,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from core.errors import InputError
+from core.labels.annotators import annotator_name
 from core.labels.raster import NotSavedError
 from core.labels.strokes import ClientKey
 from core.tables import Tile
 from core.workspace import Workspace
 
 MAX_BODY_BYTES = 512 * 1024  # a stroke of 5,000 points takes some 100 KB
-MAX_NAME_LETTERS = 40
-DEFAULT_ANNOTATOR = "local"
 _Body = TypeVar("_Body", bound=BaseModel)
 _TAB = re.compile(r"[0-9A-Za-z-]{8,64}")
 
@@ -44,6 +43,7 @@ class RefusedError(Exception):
 class Call:
     """One request about a tile's labels.
 
+    ``path`` holds what the route's path names besides the tile, ``query`` what comes behind its question mark.
     ``annotator`` is who asks, ``tab`` the key of their browser tab (None: not sent, as by a script), ``opinion`` the
     empty string for the tile's labels, or the annotator whose second opinion is meant.
     """
@@ -51,6 +51,7 @@ class Call:
     workspace: Workspace
     tile: Tile
     body: bytes
+    path: dict[str, Any]
     query: dict[str, str]
     annotator: str
     tab: str | None
@@ -85,12 +86,6 @@ def parse_body(kind: type[_Body], body: bytes) -> _Body:
         raise InputError("The request was not understood; reload the page and try again.") from error
 
 
-def annotator_name(text: str) -> str:
-    """A name as it is kept: one line without control characters, at most 40 letters; 'local' for an empty one."""
-    name = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return name[:MAX_NAME_LETTERS].strip() or DEFAULT_ANNOTATOR
-
-
 def _endpoint(workspace: Workspace, handler: Handler, *, writes: bool) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
@@ -115,6 +110,7 @@ def _answer(workspace: Workspace, request: Request, handler: Handler, body: byte
         workspace,
         tile,
         body,
+        {name: value for name, value in request.path_params.items() if name != "tile_id"},
         query,
         annotator=annotator,
         tab=tab if _TAB.fullmatch(tab) else None,

@@ -8,6 +8,7 @@ POST /labels/{tile}/undo, redo, import, clear     {"client_key"}; the same answe
 """
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,9 +16,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from core.catalog.catalogue import tiles
-from core.labels import importing, journal, raster
+from core.labels import changes, importing, journal, raster, tile_locks
 from core.labels.amounts import LabelSource, amounts
-from core.labels.requests import Call, KeyedBody, get_route, parse_body, post_route
+from core.labels.journal import Change
+from core.labels.requests import Call, Handler, KeyedBody, get_route, parse_body, post_route
 from core.labels.strokes import parse_stroke
 from core.workspace import Workspace
 
@@ -28,21 +30,34 @@ def label_routes(workspace: Workspace) -> list[Route]:
         get_route(workspace, "raster.png", _raster),
         get_route(workspace, "state.json", _state),
         get_route(workspace, "elsewhere.json", _elsewhere),
-        post_route(workspace, "strokes", _stroke),
-        post_route(workspace, "undo", _undo),
-        post_route(workspace, "redo", _redo),
-        post_route(workspace, "import", _import),
-        post_route(workspace, "clear", _clear),
+        post_route(workspace, "strokes", editing(_stroke)),
+        post_route(workspace, "undo", editing(_undo)),
+        post_route(workspace, "redo", editing(_redo)),
+        post_route(workspace, "import", editing(_import)),
+        post_route(workspace, "clear", editing(_clear)),
     ]
 
 
+def editing(act: Callable[[Call], Change]) -> Handler:
+    """A handler that changes labels: where the tab may, and then everybody who listens hears of it."""
+
+    def handler(call: Call) -> Response:
+        tile_locks.check(call.workspace, call.tile.id, call.opinion, call.annotator, call.tab)
+        change = act(call)
+        if change.box is not None:
+            changes.announce(call.workspace, call.tile.id, call.opinion)
+        return _change_json(change)
+
+    return handler
+
+
 def _raster(call: Call) -> Response:
-    png = raster.encode(journal.load(call.workspace, call.tile.id), see_through=True)
+    png = raster.encode(journal.load(call.workspace, call.tile.id, opinion=call.opinion), see_through=True)
     return Response(png, media_type="image/png", headers={"Cache-Control": "no-store"})
 
 
 def _state(call: Call) -> Response:
-    state = journal.state(call.workspace, call.tile.id)
+    state = journal.state(call.workspace, call.tile.id, opinion=call.opinion)
     return JSONResponse(_state_json(state), headers={"Cache-Control": "no-store"})
 
 
@@ -53,34 +68,44 @@ def _elsewhere(call: Call) -> Response:
     return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
 
-def _stroke(call: Call) -> Response:
-    return _change_json(journal.apply(call.workspace, call.tile.id, parse_stroke(call.body), annotator=call.annotator))
+def _stroke(call: Call) -> Change:
+    stroke = parse_stroke(call.body)
+    return journal.apply(call.workspace, call.tile.id, stroke, opinion=call.opinion, annotator=call.annotator)
 
 
-def _undo(call: Call) -> Response:
-    return _change_json(journal.undo(call.workspace, call.tile.id, _key(call)))
+def _undo(call: Call) -> Change:
+    return journal.undo(call.workspace, call.tile.id, _key(call), opinion=call.opinion)
 
 
-def _redo(call: Call) -> Response:
-    return _change_json(journal.redo(call.workspace, call.tile.id, _key(call)))
+def _redo(call: Call) -> Change:
+    return journal.redo(call.workspace, call.tile.id, _key(call), opinion=call.opinion)
 
 
-def _import(call: Call) -> Response:
-    return _change_json(importing.copy_given_mask(call.workspace, call.tile, client_key=_key(call)))
+def _import(call: Call) -> Change:
+    return importing.copy_given_mask(
+        call.workspace, call.tile, client_key=_key(call), opinion=call.opinion, annotator=call.annotator
+    )
 
 
-def _clear(call: Call) -> Response:
-    return _change_json(importing.clear(call.workspace, call.tile, client_key=_key(call)))
+def _clear(call: Call) -> Change:
+    return importing.clear(
+        call.workspace, call.tile, client_key=_key(call), opinion=call.opinion, annotator=call.annotator
+    )
 
 
 def _key(call: Call) -> str:
     return parse_body(KeyedBody, call.body).client_key
 
 
+def iso(moment: datetime) -> str:
+    """A time of the database, which is UTC without saying so, as the browser reads it."""
+    return moment.replace(tzinfo=UTC).isoformat()
+
+
 def _state_json(state: journal.State) -> dict[str, Any]:
     return {
         "sequence": state.sequence,
-        "saved_at": None if state.saved_at is None else state.saved_at.replace(tzinfo=UTC).isoformat(),
+        "saved_at": None if state.saved_at is None else iso(state.saved_at),
         "server_time": datetime.now(UTC).isoformat(),
         "counts": [{"name": name, "instances": c.instances, "pixels": c.pixels} for name, c in state.counts.items()],
         "undo": state.undo,
@@ -88,7 +113,7 @@ def _state_json(state: journal.State) -> dict[str, Any]:
     }
 
 
-def _change_json(change: journal.Change) -> JSONResponse:
+def _change_json(change: Change) -> JSONResponse:
     answer = _state_json(change.state) | {"previous": change.previous, "box": None, "patch": None}
     if change.box is not None and change.patch is not None:
         box = change.box

@@ -45,12 +45,14 @@ def fit_linear(
     balance: float,
     iterations: int,
     report: Callable[[int, float, ContextLinearHead], None],
+    start: ContextLinearHead | None = None,
 ) -> ContextLinearHead:
     """Minimise the weighted mean cross-entropy plus ``l2 / 2`` times the squared weights; the bias goes free.
 
     A class's cells together weigh its labelled area to the power ``1 - balance``. ``report(iteration, loss, head)``
     is called every few iterations and at the end, and may raise to stop. ``cells.vectors`` is standardised in
-    place: a copy of the largest array of the fit would double its memory.
+    place: a copy of the largest array of the fit would double its memory. With a ``start``, a head of the same windows
+    fitted to almost the same cells, a few iterations do: the problem is convex, so both ways end in the same place.
     """
     mean, deviation = _standardise(cells.vectors)
     weights, present = _balanced(cells, balance)
@@ -84,7 +86,7 @@ def fit_linear(
     # SciPy's L-BFGS keeps its own short vectors out of torch, whose threads would take longer to wake than to add.
     found = minimize(
         objective,
-        np.zeros(shape).ravel(),
+        np.zeros(shape).ravel() if start is None else _unfolded(start, mean=mean, deviation=deviation),
         jac=True,
         method="L-BFGS-B",
         callback=after_iteration,
@@ -122,3 +124,16 @@ def _folded(
         head.weight.copy_(raw.view(len(windows), channels, CLASS_COUNT).transpose(1, 2))
         head.bias.copy_(offset - mean @ raw)
     return head.eval()
+
+
+def _unfolded(head: ContextLinearHead, *, mean: Tensor, deviation: Tensor) -> NDArray[np.float64]:
+    """The point whose ``_folded`` head is ``head``: ``(windows * channels + 1, 6)``, flat.
+
+    The bias of a class that had no labels then is not a fitted one; it begins at 0.
+    """
+    with torch.no_grad():
+        raw = head.weight.detach().transpose(1, 2).flatten(0, 1).to(mean.device)
+        offset = head.bias.detach().to(mean.device) + mean @ raw
+        offset = torch.where(offset > NEVER / 2, offset, 0.0)
+        point = torch.cat([raw * deviation[:, None], offset[None]])
+    return point.double().cpu().numpy().ravel()

@@ -1,20 +1,22 @@
 // The label layer: the class raster as an array (for questions) and as a canvas of full resolution (for drawing).
 // Every change touches its own rectangle only, so that a brush costs the same on the thousandth stroke.
 
+import { Outline } from "./outline.js";
+
 export const UNLABELLED = 255;
 
 export class LabelLayer {
-  /** `colours` are [red, green, blue] by class index. */
-  constructor(width, height, colours) {
-    Object.assign(this, { width, height, colours });
+  /** `colours` are the raster's own [red, green, blue] by class index; `shown` are those on the screen. */
+  constructor(width, height, colours, shown = colours) {
+    Object.assign(this, { width, height, shown });
     this.classes = new Uint8Array(width * height).fill(UNLABELLED);
     this.canvas = document.createElement("canvas");
     this.canvas.width = width;
     this.canvas.height = height;
     this.context = this.canvas.getContext("2d");
-    this.scratch = document.createElement("canvas");
-    this.byColour = new Map(colours.map(([r, g, b], index) => [(r << 16) | (g << 8) | b, index]));
-    this.outline = document.createElement("canvas");
+    this.classOfColour = new Uint8Array(4096).fill(UNLABELLED); // by the upper half of each channel: quicker than a map
+    colours.forEach((colour, index) => { this.classOfColour[shortColour(...colour)] = index; });
+    this.outline = new Outline(this);
   }
 
   /** The class at a tile point, or null outside the tile. */
@@ -24,16 +26,18 @@ export class LabelLayer {
     return inside ? this.classes[row * this.width + column] : null;
   }
 
-  /** Paint spans (see rasterise.js); returns the changed rectangle {left, top, width, height}, or null. */
-  paint(spans, classIndex) {
+  /**
+   * Paint spans (see rasterise.js) where `open` (see guard.js; null: everywhere) lets the pixel be changed; returns the
+   * rectangle around them {left, top, width, height}, or null.
+   */
+  paint(spans, classIndex, open = null) {
     if (spans.length === 0) return null;
     let left = Infinity, top = Infinity, right = 0, bottom = 0;
-    this.context.fillStyle = classIndex === UNLABELLED ? "#000" : `rgb(${this.colours[classIndex].join(" ")})`;
+    this.context.fillStyle = classIndex === UNLABELLED ? "#000" : `rgb(${this.shown[classIndex].join(" ")})`;
     for (let i = 0; i < spans.length; i += 3) {
       const row = spans[i], start = spans[i + 1], end = spans[i + 2];
-      this.classes.fill(classIndex, row * this.width + start, row * this.width + end);
-      if (classIndex === UNLABELLED) this.context.clearRect(start, row, end - start, 1);
-      else this.context.fillRect(start, row, end - start, 1);
+      if (open) this.#paintOpen(row, start, end, classIndex, open);
+      else this.#paintStretch(row, start, end, classIndex);
       left = Math.min(left, start);
       right = Math.max(right, end);
       top = Math.min(top, row);
@@ -42,24 +46,67 @@ export class LabelLayer {
     return { left, top, width: right - left, height: bottom - top };
   }
 
+  #paintStretch(row, start, end, classIndex) {
+    this.classes.fill(classIndex, row * this.width + start, row * this.width + end);
+    if (classIndex === UNLABELLED) this.context.clearRect(start, row, end - start, 1);
+    else this.context.fillRect(start, row, end - start, 1);
+  }
+
+  #paintOpen(row, start, end, classIndex, open) {
+    const { classes } = this, line = row * this.width;
+    for (let from = start; from < end; from++) {
+      if (!open[classes[line + from]]) continue;
+      let to = from + 1;
+      while (to < end && open[classes[line + to]]) to++;
+      this.#paintStretch(row, from, to, classIndex);
+      from = to;
+    }
+  }
+
   /** Replace a rectangle by what the server has: `image` is its palette PNG, decoded, unlabelled transparent. */
   replace({ left, top, width, height }, image) {
-    this.scratch.width = width;
-    this.scratch.height = height;
-    const context = this.scratch.getContext("2d", { willReadFrequently: true });
+    const scratch = document.createElement("canvas");
+    Object.assign(scratch, { width, height });
+    const context = scratch.getContext("2d", { willReadFrequently: true });
     context.drawImage(image, 0, 0);
-    const pixels = context.getImageData(0, 0, width, height).data;
+    const { data } = context.getImageData(0, 0, width, height);
     for (let row = 0, at = 0; row < height; row++) {
       let to = (top + row) * this.width + left;
       for (let column = 0; column < width; column++, at += 4, to++) {
-        this.classes[to] = pixels[at + 3] === 0
-          ? UNLABELLED
-          : this.byColour.get((pixels[at] << 16) | (pixels[at + 1] << 8) | pixels[at + 2]);
+        this.classes[to] = data[at + 3] === 0 ? UNLABELLED : this.classOfColour[shortColour(data[at], data[at + 1], data[at + 2])];
       }
     }
-    this.context.clearRect(left, top, width, height);
-    this.context.drawImage(image, left, top);
-    this.scratch.width = this.scratch.height = 1; // a full tile is 24 MB
+    this.#render({ left, top, width, height });
+    scratch.width = scratch.height = 1; // a full tile is 24 MB
+  }
+
+  /** Forget every label. */
+  empty() {
+    this.classes.fill(UNLABELLED);
+    this.context.clearRect(0, 0, this.width, this.height);
+  }
+
+  /** Show the classes in other colours. */
+  recolour(shown) {
+    this.shown = shown;
+    this.#render({ left: 0, top: 0, width: this.width, height: this.height });
+  }
+
+  #render({ left, top, width, height }) {
+    const image = this.context.createImageData(width, height);
+    const out = new Uint32Array(image.data.buffer), inks = this.inks;
+    for (let row = 0, at = 0; row < height; row++) {
+      let from = (top + row) * this.width + left;
+      for (let column = 0; column < width; column++) out[at++] = inks[this.classes[from++]];
+    }
+    this.context.putImageData(image, left, top);
+  }
+
+  /** For each value of the raster, its colour on the screen as a pixel of an ImageData; unlabelled is transparent. */
+  get inks() {
+    const inks = new Uint32Array(256);
+    this.shown.forEach(([r, g, b], index) => { inks[index] = ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0; });
+    return inks;
   }
 
   /** Draw the part that the view shows, filled. */
@@ -76,35 +123,9 @@ export class LabelLayer {
   }
 
   /** Draw the borders of the labelled regions, as lines of the same strength at every zoom. */
-  drawOutline(context, view) {
-    const width = Math.ceil(view.width), height = Math.ceil(view.height);
-    this.outline.width = width;
-    this.outline.height = height;
-    const outline = this.outline.getContext("2d");
-    const image = outline.createImageData(width, height);
-    const out = new Uint32Array(image.data.buffer);
-    const inks = this.colours.map(([r, g, b]) => (255 << 24) | (b << 16) | (g << 8) | r);
-    const columns = Int32Array.from({ length: width }, (_, x) => {
-      const column = Math.floor(view.toTile(x + 0.5, 0)[0]);
-      return column < 0 || column >= this.width ? -1 : column;
-    });
-    let above = new Uint8Array(width).fill(UNLABELLED), here = new Uint8Array(width);
-    for (let y = 0; y < height; y++) {
-      const row = Math.floor(view.toTile(0, y + 0.5)[1]);
-      const inside = row >= 0 && row < this.height;
-      for (let x = 0; x < width; x++) {
-        const is = inside && columns[x] >= 0 ? this.classes[row * this.width + columns[x]] : UNLABELLED;
-        here[x] = is;
-        const at = y * width + x;
-        for (const [was, from] of [[x > 0 ? here[x - 1] : is, at - 1], [above[x], at - width]]) {
-          if (was === is || from < 0) continue;
-          out[at] = inks[is === UNLABELLED ? was : is]; // both sides: two pixels wide
-          out[from] = inks[was === UNLABELLED ? is : was];
-        }
-      }
-      [above, here] = [here, above];
-    }
-    outline.putImageData(image, 0, 0);
-    context.drawImage(this.outline, 0, 0);
+  drawOutline(context, view, clip) {
+    this.outline.draw(context, view, clip);
   }
 }
+
+const shortColour = (r, g, b) => ((r >> 4) << 8) | ((g >> 4) << 4) | (b >> 4);

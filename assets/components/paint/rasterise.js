@@ -49,11 +49,11 @@ function stripSpan(ax, up, dx, dy, length, radius) {
   return [low, high];
 }
 
-/** The inside of a polygon by the even-odd rule; it may cross itself. */
-export function polygonSpans(points, width, height) {
+/** The inside of some rings by the even-odd rule: a ring in a ring is a hole, and a ring may cross itself. */
+export function polygonSpans(rings, width, height) {
   const crossings = new Map();
-  for (let i = 0; i < points.length; i++) {
-    const a = points[i], b = points[(i + 1) % points.length];
+  const edges = rings.flatMap((points) => points.map((point, i) => [point, points[(i + 1) % points.length]]));
+  for (const [a, b] of edges) {
     const [[ux, uy], [lx, ly]] = a[1] > b[1] ? [b, a] : [a, b];
     const end = firstCentre(ly, height);
     for (let row = firstCentre(uy, height); row < end; row++) {

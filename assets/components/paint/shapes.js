@@ -1,87 +1,55 @@
-// The stroke in the air, one class a tool: points come in as tile coordinates, `body` goes to the server, and `spans`
-// are the pixels it covers. Coordinates are cut to hundredths of a pixel, so that browser and server read the same.
+// Strokes as they are sent, and the pixels they cover. Coordinates are cut to hundredths of a pixel, so that browser
+// and server read the same.
 
 import { capsuleSpans, polygonSpans, rectangleSpans } from "./rasterise.js";
 
 export const MOST_POINTS = 4000; // the server takes 5000 in one stroke
-const hundredths = ([x, y]) => [Math.round(x * 100) / 100, Math.round(y * 100) / 100];
 
-/** Brush and eraser: painted while the pointer moves. */
-export class Path {
-  constructor(point, radius, { width, height }) {
-    Object.assign(this, { radius, width, height, points: [hundredths(point)] });
-    this.spans = capsuleSpans(this.points[0], this.points[0], radius, width, height);
-    this.fresh = this.spans;
-  }
+export const hundredths = ([x, y]) => [Math.round(x * 100) / 100, Math.round(y * 100) / 100];
 
-  /** Go on to a point; returns the spans that this adds, empty where it is too near to tell. */
-  extend(point) {
-    const next = hundredths(point), last = this.points.at(-1);
-    if (Math.hypot(next[0] - last[0], next[1] - last[1]) < Math.max(0.5, this.radius * 0.08)) return [];
-    this.points.push(next);
-    const fresh = capsuleSpans(last, next, this.radius, this.width, this.height);
-    for (const value of fresh) this.spans.push(value);
-    return fresh;
-  }
+export const ringsSpans = (rings, { width, height }) => polygonSpans(rings, width, height);
 
-  get full() {
-    return this.points.length >= MOST_POINTS;
-  }
-
-  get body() {
-    return { points: this.points, radius: this.radius };
-  }
+/** What a stroke's body covers, as [{spans, classIndex}]; empty where only the server can tell (fill, region tools). */
+export function paintOf(body, { width, height }) {
+  const spans = spansOf(body, width, height);
+  return spans.length ? [{ spans, classIndex: body.class_index }] : [];
 }
 
-/** A polygon: corners by clicks, or many by dragging (a lasso). Painted when it is closed. */
-export class Polygon {
-  constructor(point, size) {
-    Object.assign(this, { size, points: [hundredths(point)], pointer: point });
+function spansOf({ tool, points, radius, holes = [] }, width, height) {
+  if (tool === "brush" || tool === "eraser") {
+    return points.flatMap((point, i) => capsuleSpans(points[Math.max(0, i - 1)], point, radius, width, height));
   }
-
-  add(point) {
-    const next = hundredths(point), last = this.points.at(-1);
-    if (this.points.length < MOST_POINTS && (next[0] !== last[0] || next[1] !== last[1])) this.points.push(next);
-  }
-
-  get complete() {
-    return this.points.length >= 3;
-  }
-
-  get spans() {
-    return polygonSpans(this.points, this.size.width, this.size.height);
-  }
-
-  get body() {
-    return { points: this.points };
-  }
-
-  /** What to draw on the screen meanwhile. */
-  get corners() {
-    return [...this.points, this.pointer];
-  }
+  if (tool === "polygon" || tool === "lasso") return polygonSpans([points, ...holes], width, height);
+  if (tool === "rectangle") return rectangleSpans(...points, width, height);
+  return [];
 }
 
-/** A rectangle between where the pointer went down and where it is. */
-export class Rectangle {
-  constructor(point, size) {
-    Object.assign(this, { size, points: [hundredths(point), hundredths(point)] });
+/**
+ * The 4-connected region of equal class around a point, as spans; null where it has more than `most` pixels. Works row
+ * by row: each stretch that is found looks for its neighbours in the rows above and below.
+ */
+export function regionSpans({ classes, width, height }, [x, y], most) {
+  const row = Math.floor(y), column = Math.floor(x), was = classes[row * width + column];
+  const seen = new Uint8Array(width * height), spans = [], open = [row, column];
+  let pixels = 0;
+  while (open.length > 0) {
+    const at = open.pop(), line = open.pop() * width;
+    if (seen[line + at]) continue;
+    let start = at, end = at + 1;
+    while (start > 0 && classes[line + start - 1] === was) start--;
+    while (end < width && classes[line + end] === was) end++;
+    seen.fill(1, line + start, line + end);
+    spans.push(line / width, start, end);
+    pixels += end - start;
+    if (pixels > most) return null;
+    for (const next of [line - width, line + width]) {
+      if (next < 0 || next >= height * width) continue;
+      for (let i = start; i < end; i++) {
+        if (classes[next + i] !== was || seen[next + i]) continue;
+        open.push(next / width, i);
+        while (i + 1 < end && classes[next + i + 1] === was) i++;
+      }
+    }
   }
-
-  moveTo(point) {
-    this.points[1] = hundredths(point);
-  }
-
-  get spans() {
-    return rectangleSpans(...this.points, this.size.width, this.size.height);
-  }
-
-  get body() {
-    return { points: this.points };
-  }
-
-  get corners() {
-    const [[ax, ay], [bx, by]] = this.points;
-    return [[ax, ay], [bx, ay], [bx, by], [ax, by]];
-  }
+  return spans;
 }

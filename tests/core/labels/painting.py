@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from core.classes import ClassRaster, encode_colours
-from core.labels.strokes import Stroke
+from core.labels.strokes import BrushStroke
 from core.tables import Collection, Tile
 from core.workspace import Workspace, open_workspace
 
@@ -40,13 +40,13 @@ def new_workspace(folder: Path, *, tiles: int = 1, width: int = 60, height: int 
 
 def brush(
     points: list[tuple[float, float]], *, class_index: int = 1, radius: float = 4, key: str | None = None
-) -> Stroke:
-    return Stroke(
+) -> BrushStroke:
+    return BrushStroke(
         client_key=key or str(uuid.uuid4()), tool="brush", class_index=class_index, points=points, radius=radius
     )
 
 
-def random_brush(generator: np.random.Generator, *, width: int = 60, height: int = 40) -> Stroke:
+def random_brush(generator: np.random.Generator, *, width: int = 60, height: int = 40) -> BrushStroke:
     points = [(float(x), float(y)) for x, y in generator.uniform(-5, (width + 5, height + 5), (4, 2)).round(2)]
     points[0] = (width / 2, height / 2)  # some of it is on the tile
     return brush(points, class_index=int(generator.integers(6)), radius=float(generator.uniform(0.5, 9)))

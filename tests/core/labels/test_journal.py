@@ -12,7 +12,7 @@ from sqlalchemy import select
 from core.classes import UNLABELLED, encode_colours
 from core.errors import InputError
 from core.labels import journal, raster
-from core.labels.strokes import rasterise
+from core.labels.rasterising import rasterise
 from core.tables import LabelOperation
 from core.tables import Stroke as StrokeRow
 from tests.core.labels.painting import brush, is_on_disk, new_workspace, random_brush
