@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from core.errors import InputError
+from core.errors import NotSavedError
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary binary file that becomes ``path`` when the block ends well.
 
     Readers see the old file or the new one, never a half. A failure leaves the old file as it was and no
-    temporary behind. A full disk or a folder that cannot be written raises ``InputError``; what the block raises
+    temporary behind. A full disk or a folder that cannot be written raises ``NotSavedError``; what the block raises
     about another file passes through.
     """
     try:
@@ -56,8 +56,8 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
-def _write_error(path: Path, error: OSError) -> InputError:
-    return InputError(
+def _write_error(path: Path, error: OSError) -> NotSavedError:
+    return NotSavedError(
         f"Could not write {path}: {error.strerror or error}; nothing was changed there. "
         "Free some disk space or choose another folder, then try again."
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from core.errors import CancelledError, InputError
+from core.label_cli import add_label_commands
 from core.progress import CancelFlag, JsonProgress, Progress, make_progress
 
 BAD_INPUT = 2
@@ -128,6 +129,14 @@ def _work(options: argparse.Namespace, _progress: Progress) -> dict[str, Any]:
     return {}
 
 
+def _learn(options: argparse.Namespace, _progress: Progress) -> dict[str, Any]:
+    from core.labels.learning_process import learn, step_aside
+    from core.workspace import open_workspace
+
+    step_aside()
+    return learn(open_workspace(options.workspace), requests=sys.stdin, out=sys.stdout)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = _Parser(prog="python -m core", description="Tilewright: label, train and judge land-cover models.")
@@ -177,6 +186,12 @@ def build_parser() -> argparse.ArgumentParser:
     demo = command("demo", _demo, "The whole loop on synthetic tiles, with a table of scores.")
     demo.add_argument("--out", type=Path, default=Path("demo"))
 
+    _add_app_commands(command)
+    return parser
+
+
+def _add_app_commands(command: Callable[[str, Command, str], argparse.ArgumentParser]) -> None:
+    """What the app runs in processes of their own, on a workspace."""
     held_out = command("evaluate-run", _evaluate_run, "Predict and score a run on a collection's held-out tiles.")
     held_out.add_argument("--workspace", type=Path)
     held_out.add_argument("--run", required=True, help="a run's name in the workspace")
@@ -189,10 +204,14 @@ def build_parser() -> argparse.ArgumentParser:
     facts.add_argument("--run", help="a run's name in the workspace; by default the newest")
     facts.add_argument("--encoder-only", action="store_true", help="without a run: for the most diverse order only")
 
+    add_label_commands(command)
+
     work = command("work", _work, "Run the queued jobs of a workspace; the app starts this by itself.")
     work.add_argument("--workspace", type=Path)
     work.add_argument("--device", default="cpu")
-    return parser
+
+    learn = command("learn", _learn, "Learn while somebody paints; the app starts this by itself.")
+    learn.add_argument("--workspace", type=Path)
 
 
 def _add_switches(parser: argparse.ArgumentParser) -> None:

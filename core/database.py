@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
-from core.errors import InputError
+from core.errors import InputError, NotSavedError
 from core.tables import Base
 
 BUSY_TIMEOUT_MS = 20_000
@@ -82,7 +82,7 @@ class Database:
     def write(self) -> Iterator[Session]:
         """A session in one immediate write transaction: all of it happens, or none.
 
-        Raises ``InputError`` when the disk is full or the file cannot be written.
+        Raises ``NotSavedError`` when the disk is full or the file cannot be written.
         """
         with Session(self._engine, expire_on_commit=False) as session:
             try:
@@ -92,7 +92,7 @@ class Database:
             except OperationalError as error:
                 if _primary_code(error.orig) not in _UNWRITABLE:
                     raise
-                raise InputError(
+                raise NotSavedError(
                     f"Could not write {self.path} ({error.orig}); nothing was changed there. "
                     "Free some disk space or mend the folder's permissions, then try again."
                 ) from error

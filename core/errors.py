@@ -9,5 +9,9 @@ class InputError(Exception):
     """Bad input: the message tells what is wrong, where, and how to mend it."""
 
 
+class NotSavedError(InputError):
+    """The disk did not take it, full or read-only as it is: nothing was changed, and the same may succeed later."""
+
+
 class CancelledError(Exception):
     """The work was cancelled on request; what was finished is kept."""

@@ -17,8 +17,11 @@ from core.catalog.routes import tile_routes
 from core.errors import InputError
 from core.inference import store
 from core.inference.batch import Switches
+from core.labels.export_routes import export_routes
 from core.labels.history_routes import history_routes
+from core.labels.region_routes import region_routes
 from core.labels.routes import label_routes
+from core.labels.suggestion_routes import suggestion_routes
 from core.labels.team_routes import team_routes
 from core.workspace import Workspace
 
@@ -32,8 +35,11 @@ def web_routes(workspace: Workspace) -> list[BaseRoute]:
         Route("/health", _health),
         *tile_routes(workspace),
         *label_routes(workspace),
+        *region_routes(workspace),
         *history_routes(workspace),
         *team_routes(workspace),
+        *export_routes(workspace),
+        *suggestion_routes(workspace),
         *prediction_routes(workspace),
         Mount("/assets/components", _Revalidated(directory=ASSETS / "components", check_dir=False)),
         Mount("/vendor", StaticFiles(directory=VENDOR, check_dir=False)),

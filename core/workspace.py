@@ -7,10 +7,13 @@ labels/<collection id>/<tile>_mask.png   the class raster of each labelled tile,
 opinions/<collection id>/<annotator>/<tile>_mask.png   second opinions
 suggestions/<collection id>/<tile id>/   what the model would paint, shown over the tile
 features/                          cached encoder features
+superpixels/                       pieces of like colour of each tile
+embeddings/                        what click-to-mask has seen of each tile
 thumbnails/                        small JPEGs
 runs/<run>/                        recipe.toml, weights.safetensors, metrics.jsonl, card.json
 predictions/<run>/<switches>/      <tile>_mask.png
 evaluations/                       scores that were computed
+exports/                           labels that were packed to be downloaded
 jobs/<job id>/                     log.jsonl, result.json
 """
 
@@ -54,6 +57,16 @@ class Workspace:
         return self.root / "features"
 
     @property
+    def superpixels(self) -> Path:
+        """Cached superpixels."""
+        return self.root / "superpixels"
+
+    @property
+    def embeddings(self) -> Path:
+        """Cached embeddings of click-to-mask."""
+        return self.root / "embeddings"
+
+    @property
     def thumbnails(self) -> Path:
         """Cached thumbnails."""
         return self.root / "thumbnails"
@@ -77,6 +90,11 @@ class Workspace:
     def jobs(self) -> Path:
         """Logs and results of jobs."""
         return self.root / "jobs"
+
+    @property
+    def exports(self) -> Path:
+        """Labels that were packed to be downloaded."""
+        return self.root / "exports"
 
     def labels(self, collection_id: int) -> Path:
         """The labels of one collection, as a folder that ``fit --labels`` takes."""

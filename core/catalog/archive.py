@@ -6,6 +6,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -37,8 +38,17 @@ class Unpacked:
     skipped: int
 
 
-def unpack_zip(source: IO[bytes] | Path, into: Path, progress: Progress) -> Unpacked:
-    """Unpack the images, masks and text files of a zip into the new folder ``into``.
+def unpack_zip(
+    source: IO[bytes] | Path,
+    into: Path,
+    progress: Progress,
+    *,
+    wanted: Sequence[str] = IMAGE_SUFFIXES,
+    meant: str = "image; it should hold <id>_sat.jpg files, or other JPEG, PNG or TIFF",
+) -> Unpacked:
+    """Unpack the files of a zip that end in ``wanted``, and its text files, into the new folder ``into``.
+
+    ``meant`` says in the refusal of a zip that has none of ``wanted`` what it should hold.
 
     Raises ``InputError``, with nothing left behind, when the file is no zip or damaged, a member points outside the
     folder, is a link or is encrypted, the whole is too many files, too large or packed suspiciously tight, ``into``
@@ -48,17 +58,17 @@ def unpack_zip(source: IO[bytes] | Path, into: Path, progress: Progress) -> Unpa
         raise InputError(f"{into} exists already; choose another name for the unpacked archive.")
     try:
         with zipfile.ZipFile(source) as archive:
-            wanted, skipped = _check(archive)
+            members, skipped = _check(archive, wanted, meant)
             into.parent.mkdir(parents=True, exist_ok=True)
-            _check_space(into.parent, sum(member.file_size for member, _ in wanted))
-            _extract(archive, wanted, into, progress)
+            _check_space(into.parent, sum(member.file_size for member, _ in members))
+            _extract(archive, members, into, progress)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise InputError(f"The archive is damaged or no zip ({error}); pack or upload it again.") from error
     except OSError as error:
         raise InputError(
             f"The archive could not be unpacked to {into} ({error.strerror or error}); nothing was kept."
         ) from error
-    return Unpacked(into, len(wanted), skipped)
+    return Unpacked(into, len(members), skipped)
 
 
 def import_folder(workspace: Workspace, archive_name: str) -> Path:
@@ -70,7 +80,9 @@ def import_folder(workspace: Workspace, archive_name: str) -> Path:
     return folder
 
 
-def _check(archive: zipfile.ZipFile) -> tuple[list[tuple[zipfile.ZipInfo, PurePosixPath]], int]:
+def _check(
+    archive: zipfile.ZipFile, suffixes: Sequence[str], meant: str
+) -> tuple[list[tuple[zipfile.ZipInfo, PurePosixPath]], int]:
     """The members to take with the relative paths they get, and the number of those that are left."""
     members = [member for member in archive.infolist() if not member.is_dir()]
     if len(members) > MAX_MEMBERS:
@@ -78,13 +90,13 @@ def _check(archive: zipfile.ZipFile) -> tuple[list[tuple[zipfile.ZipInfo, PurePo
     wanted: dict[PurePosixPath, zipfile.ZipInfo] = {}
     for member in members:
         path = _safe_path(member)
-        if not _is_useful(path):
+        if not _is_useful(path, suffixes):
             continue
         if path in wanted:
             raise InputError(f"The archive holds {path} twice; pack it again with one of them.")
         wanted[path] = member
-    if not any(path.suffix.lower() in IMAGE_SUFFIXES for path in wanted):
-        raise InputError("The archive holds no image; it should hold <id>_sat.jpg files, or other JPEG, PNG or TIFF.")
+    if not any(path.suffix.lower() in suffixes for path in wanted):
+        raise InputError(f"The archive holds no {meant}.")
     total = sum(member.file_size for member in wanted.values())
     packed = sum(member.compress_size for member in wanted.values())
     if total > MAX_BYTES:
@@ -110,9 +122,9 @@ def _safe_path(member: zipfile.ZipInfo) -> PurePosixPath:
     return path
 
 
-def _is_useful(path: PurePosixPath) -> bool:
+def _is_useful(path: PurePosixPath, suffixes: Sequence[str]) -> bool:
     hidden = any(part.startswith((".", "__")) for part in path.parts)
-    return not hidden and path.suffix.lower() in (*IMAGE_SUFFIXES, *TEXT_SUFFIXES)
+    return not hidden and path.suffix.lower() in (*suffixes, *TEXT_SUFFIXES)
 
 
 def _check_space(folder: Path, needed: int) -> None:

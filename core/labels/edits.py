@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.classes import ClassRaster
-from core.labels import filling
+from core.labels import filling, suggestions, superpixels, versions
 from core.labels.rasterising import Mask, rasterise
 from core.labels.strokes import (
     Box,
@@ -57,20 +57,15 @@ def prepare(workspace: Workspace, tile: Tile, stroke: Stroke) -> Prepared:
         case BrushStroke() | PolygonStroke() | RectangleStroke():
             region = Region(*rasterise(stroke, (tile.height, tile.width)), stroke.class_index)
         case SuperpixelStroke():
-            from core.labels import superpixels  # noqa: PLC0415
-
-            found = superpixels.region(workspace, tile, stroke.grain, stroke.segments)
-            region = Region(*found, stroke.class_index)
+            region = Region(*superpixels.region(workspace, tile, stroke.grain, stroke.segments), stroke.class_index)
         case ClickStroke():
-            from core.labels import click_to_mask  # noqa: PLC0415
+            from core.labels import click_to_mask  # noqa: PLC0415: it brings torch in; only who clicks waits for that
 
-            found = click_to_mask.region(
-                workspace, tile, points=stroke.points, signs=stroke.signs, window=stroke.window
+            region = Region(
+                *click_to_mask.region(workspace, tile, points=stroke.points, signs=stroke.signs, window=stroke.window),
+                stroke.class_index,
             )
-            region = Region(*found, stroke.class_index)
         case SuggestionStroke():
-            from core.labels import suggestions  # noqa: PLC0415
-
             region = Region(
                 *suggestions.region(
                     workspace,
@@ -83,8 +78,6 @@ def prepare(workspace: Workspace, tile: Tile, stroke: Stroke) -> Prepared:
                 )
             )
         case VersionStroke():
-            from core.labels import versions  # noqa: PLC0415
-
             region = Region(
                 *versions.region(
                     workspace,
@@ -101,11 +94,7 @@ def prepare(workspace: Workspace, tile: Tile, stroke: Stroke) -> Prepared:
 def source(workspace: Workspace, tile: Tile, stroke: Stroke) -> str | None:
     """What a stroke's pixels were copied from, in words for a person; None for a stroke that copies nothing."""
     if isinstance(stroke, SuggestionStroke):
-        from core.labels import suggestions  # noqa: PLC0415
-
         return suggestions.source(workspace, tile, stroke.suggestion)
     if isinstance(stroke, VersionStroke):
-        from core.labels import versions  # noqa: PLC0415
-
         return versions.find(workspace, tile, stroke.version).name
     return None

@@ -9,6 +9,7 @@ still holds (``strips.py`` keeps it), and the last step sees only the parts, of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,8 @@ from core.classes import CLASS_COUNT, CLASS_NAMES, UNLABELLED, ClassRaster
 MIN_PIXELS = 16
 """A region of fewer pixels is a crumb (the edge of an erased patch, say) and no instance."""
 
-MARKS = (20, 50)
-"""Instances of a class from which a head begins to learn it, and from which it is well covered."""
+MARKS = (20, 50, 1000)
+"""Instances of a class from which a head begins to learn it, its score settles, and more labels change little."""
 
 _Indices = NDArray[np.intp]
 
@@ -110,7 +111,7 @@ def _meeting(strips: Sequence[Parts]) -> tuple[_Indices, _Indices]:
     """Pairs of parts of one class that touch where a strip meets the next; parts are numbered through all strips."""
     sides: list[tuple[_Indices, ...]] = []
     offset = 0
-    for number, (above, below) in enumerate(zip(strips, strips[1:], strict=False)):
+    for number, (above, below) in enumerate(pairwise(strips)):
         behind = offset + len(above.classes)
         # Rows 3n and 3n + 1, and none at 3n + 2: each seam touches nothing but itself.
         for row, side, base in ((3 * number, above.bottom, offset), (3 * number + 1, below.top, behind)):

@@ -12,6 +12,7 @@ written to disk with that key inside, then the transaction commits. So, whenever
 """
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,7 +26,8 @@ from core.errors import InputError
 from core.labels import compaction, edits, sheets
 from core.labels import raster as raster_file
 from core.labels.annotators import DEFAULT_ANNOTATOR
-from core.labels.instances import ClassCount, count
+from core.labels.instances import ClassCount, count_parts
+from core.labels.raster import StoredRaster
 from core.labels.sheets import Sheet
 from core.labels.strokes import Box, Stroke
 from core.tables import LabelOperation
@@ -98,12 +100,35 @@ def replace(
     opinion: str = "",
     annotator: str = DEFAULT_ANNOTATOR,
     source: str | None = None,
-    only_unlabelled: bool = False,
 ) -> Change:
-    """Replace the whole raster by another, as one stroke of ``tool`` that can be undone.
+    """Replace the whole raster by another, uint8 of the tile's size, as ``rework`` does."""
+    return rework(
+        workspace,
+        tile_id,
+        lambda _before: raster,
+        tool=tool,
+        client_key=client_key,
+        opinion=opinion,
+        annotator=annotator,
+        source=source,
+    )
 
-    ``raster`` is uint8 of the tile's size; ``source`` says in words for a person where it came from. With
-    ``only_unlabelled`` what is labelled when the write lock is held stays as it is. Raises ``InputError`` as ``apply``
+
+def rework(
+    workspace: Workspace,
+    tile_id: int,
+    change: Callable[[ClassRaster], ClassRaster],
+    *,
+    tool: str,
+    client_key: str | None = None,
+    opinion: str = "",
+    annotator: str = DEFAULT_ANNOTATOR,
+    source: str | None = None,
+) -> Change:
+    """Change the whole raster, as one stroke of ``tool`` that can be undone.
+
+    ``change`` is shown the raster under the write lock, so that nobody's stroke falls in between, and gives another of
+    the tile's size; ``source`` says in words for a person where that came from. Raises ``InputError`` as ``apply``
     does, and for a raster of another size.
     """
     key = client_key or _new_key()
@@ -111,14 +136,13 @@ def replace(
         edit = _Edit(workspace, session, tile_id, opinion)
         if edit.known(key):
             return edit.repeated(key)
+        raster = change(edit.raster)
         if raster.shape != edit.raster.shape:
             tile = edit.sheet.tile
             raise InputError(
                 f"The labels offered for tile {tile.name} are {raster.shape[1]} x {raster.shape[0]} pixels and "
                 f"the tile is {tile.width} x {tile.height}; choose a mask of the tile's size."
             )
-        if only_unlabelled:
-            raster = np.where(edit.raster == UNLABELLED, raster, edit.raster)
         geometry = {} if source is None else {"source": source}
         return edit.replace(_new_row(key, tool, UNLABELLED, geometry, annotator), raster)
 
@@ -149,11 +173,11 @@ def _current(workspace: Workspace, tile_id: int, opinion: str) -> tuple[ClassRas
         last = sheets.last_operation(session, sheet)
         stored = raster_file.read(sheet.path(workspace), sheet.shape)
         if _agree(stored, last):
-            raster = raster_file.empty(sheet.tile) if stored is None else stored.raster
-            return raster, _state(session, sheet, raster)
+            current = stored or raster_file.blank(sheet.tile)
+            return current.raster, _state(session, sheet, current)
     with workspace.database.write() as session:
         edit = _Edit(workspace, session, tile_id, opinion)
-        return edit.raster, _state(session, sheet, edit.raster)
+        return edit.raster, _state(session, sheet, edit.stored)
 
 
 def _step(workspace: Workspace, tile_id: int, opinion: str, key: str, *, kind: str) -> Change:
@@ -177,7 +201,12 @@ class _Edit:
         self.sheet = sheets.find_sheet(session, tile_id, opinion)
         self.path = self.sheet.path(workspace)
         self.previous = 0
-        self.raster = self._in_step()
+        self.stored = self._in_step()
+
+    @property
+    def raster(self) -> ClassRaster:
+        """The class raster as it is on disk now, read-only."""
+        return self.stored.raster
 
     def known(self, key: str) -> bool:
         """Whether the journal has an operation of this key. Raises ``InputError`` where it is another sheet's."""
@@ -217,8 +246,7 @@ class _Edit:
         raster = self.raster.copy()
         raster[sheets.box_of(row).slices] = patch
         self._note(row, key, kind)
-        raster_file.save(self.path, raster, key)
-        self.raster = raster
+        self.stored = raster_file.save(self.path, raster, key)
         return self._change(sheets.box_of(row))
 
     @property
@@ -244,26 +272,24 @@ class _Edit:
 
     def _change(self, box: Box | None) -> Change:
         patch = None if box is None else self.raster[box.slices]
-        return Change(self.previous, _state(self.session, self.sheet, self.raster), box, patch)
+        return Change(self.previous, _state(self.session, self.sheet, self.stored), box, patch)
 
-    def _in_step(self) -> ClassRaster:
+    def _in_step(self) -> StoredRaster:
         """Read the raster, mending file or journal first where they differ (see the top of this file)."""
         last = sheets.last_operation(self.session, self.sheet)
         self.previous = last.id if last else 0
         stored = raster_file.read(self.path, self.sheet.shape)
         if _agree(stored, last):
-            return raster_file.empty(self.sheet.tile) if stored is None else stored.raster
+            return stored or raster_file.blank(self.sheet.tile)
         rebuilt = sheets.replay(self.session, self.sheet).raster
         owner = _owner(self.session, stored.operation) if stored and stored.operation else None
         if last is not None and (stored is None or owner == self._id):
-            raster_file.save(self.path, rebuilt, last.client_key)
-            return rebuilt
-        if stored is None:
-            return rebuilt
-        self._take_in(stored, rebuilt, _new_key() if owner or stored.operation is None else stored.operation)
-        return stored.raster
+            return raster_file.save(self.path, rebuilt, last.client_key)
+        if stored is not None:
+            self._take_in(stored, rebuilt, _new_key() if owner or stored.operation is None else stored.operation)
+        return stored or raster_file.blank(self.sheet.tile)
 
-    def _take_in(self, stored: raster_file.StoredRaster, rebuilt: ClassRaster, key: str) -> None:
+    def _take_in(self, stored: StoredRaster, rebuilt: ClassRaster, key: str) -> None:
         box = _differing_box(rebuilt, stored.raster) or Box(0, 0, 1, 1)  # the file may differ in its key alone
         row = _new_row(key, "outside", UNLABELLED, {}, DEFAULT_ANNOTATOR)
         self._enter(row, box, rebuilt[box.slices], stored.raster[box.slices])
@@ -272,7 +298,7 @@ class _Edit:
             raster_file.save(self.path, stored.raster, key)
 
 
-def _agree(stored: raster_file.StoredRaster | None, last: LabelOperation | None) -> bool:
+def _agree(stored: StoredRaster | None, last: LabelOperation | None) -> bool:
     if stored is None or last is None:
         return stored is None and last is None
     return stored.operation == last.client_key
@@ -284,13 +310,13 @@ def _owner(session: Session, key: str) -> tuple[int, str] | None:
     return session.execute(query).tuples().first()
 
 
-def _state(session: Session, sheet: Sheet, raster: ClassRaster) -> State:
+def _state(session: Session, sheet: Sheet, stored: StoredRaster) -> State:
     last = sheets.last_operation(session, sheet)
     depth = sheets.depths(session, sheet)
     return State(
         sequence=last.id if last else 0,
         saved_at=last.created if last else None,
-        counts=count(raster),
+        counts=count_parts([strip.parts for strip in stored.strips]),
         undo=depth.get("done", 0),
         redo=depth.get("undone", 0),
     )

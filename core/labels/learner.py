@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 from torch import Tensor
@@ -20,11 +19,12 @@ from core.catalog.images import read_mask
 from core.classes import CLASS_COUNT
 from core.errors import InputError
 from core.evaluation.confusion import Confusion
+from core.evaluation.intervals import few_tiles_note
 from core.inference.predict import head_logits, upsampled_probabilities
 from core.inference.upsampling import class_raster
 from core.labels import raster as raster_file
 from core.labels import suggestions
-from core.labels.learning_tiles import LearningTiles, learning_tiles
+from core.labels.learning_tiles import HOW_TO_BE_JUDGED, LearningTiles, learning_tiles
 from core.labels.live_scores import HeldOutScore, score
 from core.progress import Progress
 from core.tables import LabelOperation, Tile
@@ -38,6 +38,10 @@ from models.heads import ContextLinearHead
 
 RECIPE = PRESETS["head"]
 _Stamp = tuple[int, int, int]
+
+
+class OvertakenError(Exception):
+    """Something newer came in; what was being done is not worth finishing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,31 +135,45 @@ class Learner:
                 confidence,
                 source=suggestions.LIVE,
                 sequence=sequence,
-                seconds=round(sum(stages.seconds.values()), 3),
+                seconds=stages.seconds,
             )
-        return Answer(suggestion, sequence, refitted, self._sentence(tile), stages.seconds)
+        return Answer(suggestion, sequence, refitted, self.sentence(tile), stages.seconds)
 
     def score(self, may_go_on: Callable[[], bool]) -> HeldOutScore | None:
-        """Score the head on the held-out tiles, whole ones; None where there are none, or ``may_go_on`` said no.
+        """Score the head on the held-out tiles, whole ones; None where there are none.
 
-        Every labelled pixel counts, with the prediction at its cell: within 0.01 of the mIoU at full size on real tiles.
+        Raises ``OvertakenError`` where ``may_go_on``, asked before each tile, said no.
+
+        Every labelled pixel counts, with the prediction at its cell, which differs little from the score at full size
+        (measured in tests/benchmarks/labelling/live_learning.py).
         """
         head = self._checked_head()
         matrices: list[Confusion] = []
         for held_out in self._tiles.held_out:
             if not may_go_on():
-                return None
+                raise OvertakenError
             try:
                 self._tell_of_long_work(held_out.tile)
                 counts = self._truth(held_out.truth, held_out.tile)
                 predicted = self._logits(head, held_out.tile).argmax(dim=0).numpy().ravel()
-            except InputError as error:
+            except (InputError, FileNotFoundError) as error:
                 self._left_out[held_out.tile.id] = str(error)
                 continue
             matrix = np.zeros((CLASS_COUNT, CLASS_COUNT + 1), np.int64)
             np.add.at(matrix.T, predicted, counts)
             matrices.append(matrix)
         return score(matrices)
+
+    def sentence(self, tile: Tile) -> str:
+        """What the head was learnt from and is judged on, what that means for one tile, and what had to be left out."""
+        count = len(self._trainer.tiles)
+        parts = [f"Learnt from {self._trainer.labelled_cells:,} cells of {count} tile{'s' if count > 1 else ''}."]
+        if tile.id in self._tiles.never_train:
+            parts.append("This tile is held out: what is painted on it judges the live head and never trains it.")
+        parts.append(_judged_on(self._tiles))
+        if self._left_out:
+            parts.append(f"Left out: {' '.join(self._left_out.values())}")
+        return " ".join(parts).strip()
 
     def _read_labels(self) -> bool:
         """Bring the labels up to date; whether any changed, or a tile came or went."""
@@ -166,7 +184,8 @@ class Learner:
             self._trainer.forget(tile_id)
             self._read.pop(tile_id, None)
         self._left_out.clear()
-        return any([self._read_labels_of(tile) for tile in self._tiles.training]) or bool(gone)
+        changed = [self._read_labels_of(tile) for tile in self._tiles.training]
+        return any(changed) or bool(gone)
 
     def _read_labels_of(self, tile: Tile) -> bool:
         path = raster_file.mask_path(self._workspace, tile)
@@ -223,14 +242,19 @@ class Learner:
         with self._workspace.database.read() as session:
             return session.scalar(newest) or 0
 
-    def _sentence(self, tile: Tile) -> str:
-        count = len(self._trainer.tiles)
-        parts = [f"Learnt from {self._trainer.labelled_cells:,} cells of {count} tile{'s' if count > 1 else ''}."]
-        if tile.id in self._tiles.never_train:
-            parts.append("This tile is held out: what is painted on it judges the live head and never trains it.")
-        if self._left_out:
-            parts.append(f"Left out: {' '.join(self._left_out.values())}")
-        return " ".join(parts)
+
+def _judged_on(tiles: LearningTiles) -> str:
+    """What the score rests on, and how far it is to be trusted."""
+    scored, in_all = len(tiles.held_out), tiles.held_out_in_all
+    if not scored:
+        return HOW_TO_BE_JUDGED
+    of_all = f" of {in_all}" if in_all > scored else ""
+    what = (
+        "1 whole tile of the split 'val', which never trains it"
+        if in_all == 1
+        else (f"{scored}{of_all} whole tiles of the split 'val', which never train it")
+    )
+    return f"Judged on {what}. {few_tiles_note(scored) or ''}"
 
 
 def _confidence(logits: Tensor, grid: CellGrid) -> suggestions.Confidence:

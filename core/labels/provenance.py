@@ -108,7 +108,9 @@ def kinds(workspace: Workspace, tile_id: int, opinion: str = "") -> NDArray[np.u
 def encode_kinds(of_pixels: NDArray[np.uint8]) -> bytes:
     """A palette PNG of a raster of kinds in their colours, unlabelled see-through."""
     image = Image.fromarray(of_pixels)
-    image.putpalette([part for kind in KINDS for part in kind.colour])
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: len(KINDS)] = [kind.colour for kind in KINDS]
+    image.putpalette(palette.tobytes())
     stream = io.BytesIO()
     image.save(stream, "png", compress_level=1, transparency=NO_KIND)
     return stream.getvalue()

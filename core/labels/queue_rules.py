@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.classes import CLASS_COUNT, CLASS_NAMES
+from core.classes import CLASS_NAMES
 from core.labels.instances import MARKS
 from core.labels.queue_facts import Facts
 
@@ -21,6 +21,8 @@ DEFAULT_SECONDS_PER_CLASS = 60.0
 """What a tile is expected to take per effective class before anybody has finished some: our assumption."""
 PACE_TILES = 3
 """Finished tiles from which their logged times are used instead."""
+LEAST_SHARE = 0.01
+"""Below it a predicted share is as likely the run's doubt as the class: sending somebody there for it is idle."""
 _HALF_WORTH = MARKS[0]
 
 
@@ -66,7 +68,7 @@ ACCOUNTS: dict[Rule, Account] = {
     ),
     Rule.RAREST: Account(
         "The tile with most of the class that has the fewest labelled instances so far.",
-        "predicted share of that class; only classes that the run expects on some tile count",
+        f"predicted share of that class; a class that the run expects nowhere at {LEAST_SHARE:.0%} or more does not count",
         "our own, after the rule of 20 to 50 instances for every class",
         "run",
     ),
@@ -117,17 +119,17 @@ def judge_uncertainty(facts: Sequence[Facts | None]) -> list[Judged]:
 
 
 def judge_rarest(facts: Sequence[Facts | None], instances: Sequence[int]) -> list[Judged]:
-    """Predicted share of the class with the fewest labelled instances, of those that are predicted at all.
+    """Predicted share of the class with the fewest labelled instances.
 
-    ``instances`` are the labelled ones per class. Of classes with equally few, the one predicted least counts.
+    Only classes that take ``LEAST_SHARE`` of some tile are candidates. ``instances`` are the labelled ones per class. Of classes with equally few, the one predicted least counts.
     """
     shares = [_shares(known) for known in facts]
     known_shares = [share for share in shares if share is not None]
     if not known_shares:
         return [_unknown() for _ in facts]
     predicted = np.sum(known_shares, axis=0)
-    candidates = [c for c in range(CLASS_COUNT) if predicted[c] > 0]
-    rarest = min(candidates, key=lambda c: (instances[c], predicted[c]))
+    candidates = np.flatnonzero(np.max(known_shares, axis=0) >= LEAST_SHARE)
+    rarest = min(map(int, candidates), key=lambda c: (instances[c], predicted[c]))
     name, count = CLASS_NAMES[rarest], instances[rarest]
     says = f"{name} is rarest ({count} {'instance' if count == 1 else 'instances'})"
     return [
@@ -178,7 +180,7 @@ def judge_diversity(facts: Sequence[Facts | None], labelled: Sequence[Facts], *,
     chosen = np.array(taken, np.float32).reshape(-1, same.shape[1])
     for place, (index, distance) in enumerate(farthest_first(same, chosen=chosen, count=count)):
         reason = (
-            f"unlike what is labelled (distance {_short(distance)})" if np.isfinite(distance) else "the most typical"
+            f"unlike those before it (distance {_short(distance)})" if np.isfinite(distance) else "the most typical"
         )
         judged[rows[index]] = Judged(-place, reason)
     return judged

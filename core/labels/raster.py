@@ -22,18 +22,13 @@ from core.labels.strips import Strip, cut, encode_png
 from core.tables import Tile
 from core.workspace import Workspace
 
-
-class NotSavedError(InputError):
-    """The disk did not take the raster; nothing was changed, and the same may succeed later."""
-
-
 OPERATION_CHUNK = "tilewright-operation"
 CACHED_RASTERS = 8  # some 6 MB each at 2448 x 2448
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRaster:
-    """A raster as it lies on disk (read-only array), and the operation that wrote it (None: another program did)."""
+    """A raster as it lies on disk (read-only array), cut into strips too; ``operation`` wrote it (None: not ours)."""
 
     raster: ClassRaster
     operation: str | None
@@ -50,6 +45,13 @@ def mask_path(workspace: Workspace, tile: Tile, opinion: str = "") -> Path:
 def empty(tile: Tile) -> ClassRaster:
     """A raster of the tile's size with nothing labelled."""
     return np.full((tile.height, tile.width), UNLABELLED, np.uint8)
+
+
+def blank(tile: Tile) -> StoredRaster:
+    """What there is where there is no file yet."""
+    raster = empty(tile)
+    raster.setflags(write=False)
+    return StoredRaster(raster, None, cut(raster))
 
 
 def load(workspace: Workspace, tile: Tile) -> ClassRaster:
@@ -79,16 +81,16 @@ def read(path: Path, shape: tuple[int, int]) -> StoredRaster | None:
 
 
 def save(path: Path, raster: ClassRaster, operation: str) -> StoredRaster:
-    """Write a class raster atomically. Raises ``NotSavedError`` where the disk is full or read-only."""
+    """Write a class raster atomically, and give back a copy of it as it is kept.
+
+    Raises ``NotSavedError`` where the disk is full or read-only.
+    """
     for leftover in path.parent.glob(f".{path.name}.*.part"):  # of a writer that was killed: the journal lets in one
         leftover.unlink(missing_ok=True)
     kept = raster.copy()
     kept.setflags(write=False)
     strips = cut(kept, _cache.strips(path))
-    try:
-        write_bytes(path, encode_png(strips, {OPERATION_CHUNK: operation}))
-    except InputError as error:
-        raise NotSavedError(str(error)) from error
+    write_bytes(path, encode_png(strips, {OPERATION_CHUNK: operation}))
     stored = StoredRaster(kept, operation, strips)
     _cache.put(path, _stamp(path), stored)
     return stored

@@ -19,9 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from core.errors import InputError
+from core.errors import InputError, NotSavedError
 from core.labels.annotators import annotator_name
-from core.labels.raster import NotSavedError
 from core.labels.strokes import ClientKey
 from core.tables import Tile
 from core.workspace import Workspace

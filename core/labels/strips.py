@@ -24,7 +24,7 @@ _ADLER_BASE = 65521
 
 
 class Deflated(NamedTuple):
-    """A strip as a chunk of a PNG: its bytes, the Adler-32 sum of what is compressed in them, and the length of that."""
+    """A strip as a chunk of a PNG, with the Adler-32 sum and the length of what is compressed in it."""
 
     chunk: bytes
     adler: int

@@ -13,8 +13,8 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
@@ -56,14 +56,14 @@ class Note:
     """Where a suggestion comes from.
 
     ``source`` is 'live', 'run: NAME' or 'import: FILE'. ``sequence`` is the tile's last operation that a live head had
-    learnt from. ``made`` is seconds since 1970, ``seconds`` how long it took, ``key`` what else it was made from.
+    learnt from. ``made`` is seconds since 1970, ``seconds`` what it took by stage, ``key`` what else it was made from.
     """
 
     id: str
     source: str
     sequence: int
     made: float
-    seconds: float | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
     key: str = ""
 
 
@@ -83,7 +83,7 @@ def put(
     *,
     source: str,
     sequence: int = 0,
-    seconds: float | None = None,
+    seconds: Mapping[str, float] | None = None,
     key: str = "",
 ) -> str:
     """Keep a suggestion, on disk when this returns, and give back its id.
@@ -98,7 +98,7 @@ def put(
             f"{tile.width} x {tile.height}; choose a mask that fits."
         )
     folder = _folder(workspace, tile)
-    note = Note(secrets.token_hex(8), source, sequence, time.time(), seconds, key)
+    note = Note(secrets.token_hex(8), source, sequence, time.time(), dict(seconds or {}), key)
     sure = np.full((1, 1), 255, np.uint8) if confidence is None else confidence
     write_bytes(folder / f"{note.id}.png", encode(raster, see_through=True))
     write_bytes(folder / f"{note.id}-confidence.png", _grey_png(sure))

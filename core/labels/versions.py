@@ -43,9 +43,9 @@ class Change:
 
 CHANGES: tuple[Change, ...] = (
     Change("same", (0, 0, 0, 0)),
-    Change("labelled since", (0, 158, 115, 200)),
-    Change("removed since", (213, 30, 60, 200)),
-    Change("class changed", (240, 170, 0, 200)),
+    Change("labelled since", (0, 158, 115, 235)),
+    Change("removed since", (213, 30, 60, 235)),
+    Change("class changed", (240, 170, 0, 235)),
 )
 SAME, LABELLED, REMOVED, CHANGED = range(4)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.errors import InputError
@@ -48,9 +48,12 @@ _KEEPS_COMMENT = (Status.IN_WORK, Status.DONE)
 """What a tile that was sent back goes through before it is judged again: the comment stays in sight until then."""
 
 
+_STANDS = (Stroke.opinion == "", Stroke.state == "done")
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Where a tile stands: who set that and when (None: nobody, it is new), and a reviewer's comment, maybe empty."""
+    """Where a tile stands: who set that and when (None: nobody said), and a reviewer's comment, maybe empty."""
 
     status: Status = Status.NEW
     comment: str = ""
@@ -61,14 +64,26 @@ class Work:
 def work(workspace: Workspace, tile_id: int) -> Work:
     """Where one tile stands."""
     with workspace.database.read() as session:
-        return _work(session.get(TileWork, tile_id))
+        return _standing(session, session.get(TileWork, tile_id), tile_id)
 
 
 def works(workspace: Workspace, collection_id: int) -> dict[int, Work]:
     """Where every tile of a collection stands, by the tile's id; those that nobody has touched are left out."""
-    query = select(TileWork).join(Tile, Tile.id == TileWork.tile_id).where(Tile.collection_id == collection_id)
+    of_collection = Tile.collection_id == collection_id
+    rows = select(TileWork).join(Tile, Tile.id == TileWork.tile_id).where(of_collection)
+    painted = select(Stroke.tile_id).join(Tile, Tile.id == Stroke.tile_id).where(of_collection, *_STANDS).distinct()
     with workspace.database.read() as session:
-        return {row.tile_id: _work(row) for row in session.scalars(query)}
+        found = {tile_id: Work(Status.IN_WORK) for tile_id in session.scalars(painted)}
+        return found | {row.tile_id: _work(row) for row in session.scalars(rows)}
+
+
+def sequence(workspace: Workspace, tile_id: int, opinion: str = "") -> int:
+    """The number of the last operation on a sheet, which grows with each; 0 before the first."""
+    query = select(func.max(LabelOperation.id)).where(
+        LabelOperation.tile_id == tile_id, LabelOperation.opinion == opinion
+    )
+    with workspace.database.read() as session:
+        return session.scalar(query) or 0
 
 
 def set_status(workspace: Workspace, tile_id: int, status: Status, *, annotator: str, comment: str = "") -> Work:
@@ -84,7 +99,7 @@ def set_status(workspace: Workspace, tile_id: int, status: Status, *, annotator:
         raise InputError("Say what to mend when you send a tile back.")
     with workspace.database.write() as session:
         row = session.get(TileWork, tile_id)
-        before = _work(row)
+        before = _standing(session, row, tile_id)
         if status is before.status:
             return before
         if status not in STEPS[before.status]:
@@ -115,7 +130,7 @@ def labels_changed(workspace: Workspace, tile_id: int, opinion: str = "") -> Non
 
 def labellers(workspace: Workspace, tile_id: int) -> list[str]:
     """Who has strokes that stand in the tile's labels, by name."""
-    query = select(Stroke.annotator).where(Stroke.tile_id == tile_id, Stroke.opinion == "", Stroke.state == "done")
+    query = select(Stroke.annotator).where(Stroke.tile_id == tile_id, *_STANDS)
     with workspace.database.read() as session:
         return sorted(set(session.scalars(query.distinct())))
 
@@ -137,6 +152,13 @@ def _write(session: Session, row: TileWork | None, tile_id: int, new: Work) -> W
         session.add(row)
     row.status, row.comment = new.status, new.comment
     row.annotator, row.changed = new.annotator or DEFAULT_ANNOTATOR, new.changed or now()
+    return _work(row)
+
+
+def _standing(session: Session, row: TileWork | None, tile_id: int) -> Work:
+    """Where a tile stands; one with labels of which nobody has said anything, as a script leaves it, is in work."""
+    if row is None and session.scalar(select(Stroke.id).where(Stroke.tile_id == tile_id, *_STANDS).limit(1)):
+        return Work(Status.IN_WORK)
     return _work(row)
 
 

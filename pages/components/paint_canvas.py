@@ -5,7 +5,9 @@ server. Painting never goes through Streamlit: the canvas sends each stroke stra
 that a brush does not wait for a page to rerun.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -26,7 +28,18 @@ _mount = st.components.v2.component(
 )
 
 
-def paint_canvas(tile: Tile, *, base_url: str = "", height: int = 700, key: str) -> None:
+def paint_canvas(
+    tile: Tile,
+    *,
+    base_url: str = "",
+    height: int = 700,
+    revision: int = 0,
+    ahead: Sequence[int] = (),
+    opinion: bool = False,
+    on_opinion: Callable[[bool], None] | None = None,
+    on_annotator: Callable[[str], None] | None = None,
+    key: str,
+) -> None:
     """Show the canvas on a tile.
 
     With the same ``key`` the canvas stays when the tile changes, and keeps tool, class and brush.
@@ -34,7 +47,13 @@ def paint_canvas(tile: Tile, *, base_url: str = "", height: int = 700, key: str)
     Args:
         tile: the tile to label.
         base_url: what comes before our routes, where the app is served below a path (``/tilewright``, say).
-        height: of the whole canvas, in CSS pixels.
+        height: of the whole canvas, in CSS pixels, at most; it shrinks to a smaller window.
+        revision: the sequence of the tile's labels, where the page has changed them: the canvas fetches them anew when
+            it shows older ones.
+        ahead: the tiles that will be labelled next; the server makes what the tools need on them meanwhile.
+        opinion: show the annotator's own second opinion instead of the tile's labels.
+        on_opinion: called where the user changes from one to the other in the canvas, with what ``opinion`` is then.
+        on_annotator: called with the name where the user gives another one in the canvas.
         key: of the component.
     """
     _mount(
@@ -47,6 +66,9 @@ def paint_canvas(tile: Tile, *, base_url: str = "", height: int = 700, key: str)
             "classes": [
                 {"index": c.index, "name": c.name, "colour": list(c.colour), "meaning": c.meaning} for c in CLASSES
             ],
+            "revision": revision,
+            "ahead": list(ahead),
+            "opinion": opinion,
             "tile": {
                 "id": tile.id,
                 "name": tile.name,
@@ -58,4 +80,13 @@ def paint_canvas(tile: Tile, *, base_url: str = "", height: int = 700, key: str)
                 "given_mask": tile.mask_path is not None,
             },
         },
+        on_opinion_change=lambda: _tell(on_opinion, key, "opinion"),
+        on_annotator_change=lambda: _tell(on_annotator, key, "annotator"),
     )
+
+
+def _tell(listener: Callable[[Any], None] | None, key: str, trigger: str) -> None:
+    """Hand what the canvas said in a trigger on to the page, if it wants to hear it."""
+    said = st.session_state[key][trigger]
+    if listener is not None and said is not None:
+        listener(said)

@@ -18,7 +18,7 @@ def problem_table(found: Sequence[Problem]) -> None:
         {
             "The file is": [_EFFECTS[problem.severity] for problem in shown],
             "Tile": [problem.tile_name or "none" for problem in shown],
-            "What is wrong, and how to mend it": [_plain(problem.sentence) for problem in shown],
+            "What is wrong, and how to mend it": [plain(problem.sentence) for problem in shown],
         }
     )
     with st.container(height=320 if len(shown) > 6 else "content", border=False):
@@ -27,6 +27,6 @@ def problem_table(found: Sequence[Problem]) -> None:
         st.caption(f"The first {len(shown)} of {len(found)}, errors first.")
 
 
-def _plain(sentence: str) -> str:
-    """The sentence with its marks escaped: table cells are Markdown, and file names may hold anything."""
+def plain(sentence: str) -> str:
+    """The sentence with its marks escaped, for where Markdown is read: file names may hold anything."""
     return "".join(f"\\{mark}" if mark in "\\`*_{}[]<>#|~$:" else mark for mark in sentence)

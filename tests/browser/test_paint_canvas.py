@@ -1,186 +1,268 @@
-"""The paint canvas in a real Chromium: what is shown is what is on disk, and nothing drawn is lost."""
+"""The paint canvas in a real Chromium: what is shown is what is on disk, whatever it was drawn with."""
 
 import re
-import uuid
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import Page, expect
 
-from core.catalog.catalogue import collections, index_folder, tiles
-from core.errors import InputError
-from core.labels.strokes import Stroke, rasterise
-from core.progress import SilentProgress
-from core.tables import Tile
-from core.workspace import Workspace, open_workspace
-from tests.browser.conftest import Server
+from tests.browser.painting import (
+    AGRICULTURE,
+    BARREN,
+    FOREST,
+    RANGELAND,
+    UNLABELLED,
+    URBAN,
+    WATER,
+    Canvas,
+    Studio,
+    studio_in,
+)
 
 pytestmark = pytest.mark.browser
 
-PAINT = Path(__file__).parents[2] / "assets" / "components" / "paint"
-WIDTH, HEIGHT = 300, 200
-URBAN, AGRICULTURE, WATER, UNLABELLED = 0, 1, 4, 255
 
-
-# ---- the modules by themselves ----
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    yield from studio_in(tmp_path_factory.mktemp("studio"))
 
 
 @pytest.fixture
-def module(page: Page):
-    """Import one of the canvas's modules into an empty page, as ``window.module``."""
-
-    def load(name: str) -> Page:
-        page.goto("about:blank")
-        page.evaluate(
-            "async (text) => { const blob = new Blob([text], { type: 'text/javascript' });"
-            " window.module = await import(URL.createObjectURL(blob)); }",
-            (PAINT / name).read_text(),
-        )
-        return page
-
-    return load
+def canvas(page: Page, studio: Studio) -> Canvas:
+    opened = Canvas(page, studio, next(studio.fresh))
+    opened.open()
+    return opened
 
 
-PAINTED = """([tool, points, radius, width, height]) => {
-  const { capsuleSpans, polygonSpans, rectangleSpans } = window.module;
-  const spans = tool === 'polygon' ? polygonSpans(points, width, height)
-    : tool === 'rectangle' ? rectangleSpans(...points, width, height)
-    : points.flatMap((p, i) => capsuleSpans(points[Math.max(0, i - 1)], p, radius, width, height));
-  const pixels = new Set();
-  for (let i = 0; i < spans.length; i += 3)
-    for (let x = spans[i + 1]; x < spans[i + 2]; x++) pixels.add(spans[i] * width + x);
-  return [...pixels];
+# ---- tools ----
+
+
+def test_what_is_painted_erased_and_undone_is_on_disk_and_comes_back_after_a_reload(canvas: Canvas) -> None:
+    canvas.press("2")
+    canvas.drag((60, 60), (200, 60))
+    canvas.press("r", "5")  # not Streamlit's own R, which would run the page anew
+    canvas.drag((100, 100), (150, 160))
+    raster = canvas.saved()
+    assert (raster[60, 130], raster[130, 120]) == (AGRICULTURE, WATER)
+    assert (raster == WATER).sum() == pytest.approx(50 * 60, rel=0.05)
+    canvas.press("e")
+    canvas.drag((120, 60), (121, 60))
+    assert canvas.saved()[60, 120] == UNLABELLED
+    canvas.page.reload()
+    canvas.page.wait_for_function("window.tilewrightPaint?.state().ready")
+    assert canvas.state()["tool"] == "eraser"
+    canvas.press("Control+z")
+    assert np.array_equal(canvas.saved(), raster)
+
+
+def test_shift_and_a_click_paint_a_straight_line_from_the_last_stroke(canvas: Canvas) -> None:
+    canvas.press("b", "1")
+    canvas.click((50, 50))
+    with canvas.page.expect_response(re.compile("/strokes$")):
+        canvas.page.keyboard.down("Shift")
+        canvas.click((200, 150))
+        canvas.page.keyboard.up("Shift")
+    raster = canvas.saved()
+    assert [raster[y, x] for x, y in ((50, 50), (125, 100), (200, 150))] == [URBAN] * 3
+    assert raster[50, 150] == UNLABELLED
+
+
+def test_a_polygon_closed_at_its_first_corner_is_painted(canvas: Canvas) -> None:
+    canvas.press("p", "4")
+    canvas.click((60, 60), (160, 60), (160, 140), (60, 140), (60, 60))
+    raster = canvas.saved()
+    assert (raster == FOREST).sum() == pytest.approx(100 * 80, rel=0.04)
+
+
+@pytest.mark.parametrize("tool", ["p", "l"])
+def test_a_shape_kept_open_gets_holes_before_it_is_painted(canvas: Canvas, tool: str) -> None:
+    canvas.press(tool, "4")
+    outline, hole = [(40, 40), (200, 40), (200, 160), (40, 160)], [(80, 80), (120, 80), (120, 120), (80, 120)]
+    hint = canvas.page.get_by_test_id("paint-hint")
+    if tool == "p":
+        canvas.click(*outline)
+        expect(hint).to_contain_text("Shift+Enter cuts holes first")  # how a newcomer finds it
+        canvas.press("Shift+Enter")
+        canvas.click(*hole)
+        canvas.press("Enter")
+    else:
+        canvas.page.get_by_label("Cut holes").check()
+        canvas.drag(*outline, outline[0])
+        canvas.drag(*hole, hole[0])
+        canvas.page.get_by_test_id("paint-canvas").focus()
+    expect(hint).to_contain_text("Enter paints what is left")
+    assert canvas.state()["undo"] == 0
+    canvas.press("Enter")
+    raster = canvas.saved()
+    assert (raster[60, 60], raster[100, 100]) == (FOREST, UNLABELLED)
+    assert (raster == FOREST).sum() == pytest.approx(160 * 120 - 40 * 40, rel=0.04)
+
+
+def test_a_hole_beside_its_shape_is_dropped_and_the_shape_stays(canvas: Canvas) -> None:
+    canvas.press("p", "4")
+    canvas.click((40, 40), (100, 40), (100, 100))
+    canvas.press("Shift+Enter")
+    canvas.click((200, 150), (250, 150), (250, 190))
+    canvas.press("Enter")
+    expect(canvas.page.get_by_text("this one was beside it")).to_be_visible()
+    canvas.press("Enter")
+    raster = canvas.saved()
+    assert raster[50, 90] == FOREST
+    assert (raster[150:, 200:] == UNLABELLED).all()
+
+
+def test_backspace_takes_corners_back_and_escape_drops_the_shape(canvas: Canvas) -> None:
+    canvas.press("p", "1")
+    canvas.click((60, 60), (160, 60), (160, 140), (250, 180))
+    canvas.press("Backspace", "Enter")
+    assert canvas.saved()[170, 230] == UNLABELLED
+    canvas.click((20, 20), (40, 20), (40, 40))
+    canvas.press("Escape", "Enter")
+    assert canvas.saved()[22, 38] == UNLABELLED
+    assert canvas.state()["undo"] == 1
+
+
+def test_a_lasso_is_painted_when_it_is_let_go(canvas: Canvas) -> None:
+    canvas.press("l", "6")
+    canvas.drag((100, 40), (180, 100), (100, 160), (20, 100), (100, 40))
+    raster = canvas.saved()
+    assert (raster == BARREN).sum() == pytest.approx(160 * 120 / 2, rel=0.05)
+
+
+def test_fill_takes_the_region_under_the_click_and_no_other(canvas: Canvas) -> None:
+    canvas.press("r", "1")
+    canvas.drag((40, 40), (100, 100))
+    canvas.drag((150, 40), (200, 100))
+    canvas.press("g", "5")
+    canvas.click((60, 60))
+    raster = canvas.saved()
+    assert (raster[60, 60], raster[60, 180], raster[20, 20]) == (WATER, URBAN, UNLABELLED)
+    canvas.press("3")
+    canvas.click((20, 20))  # all that is unlabelled
+    raster = canvas.saved()
+    assert not (raster == UNLABELLED).any()
+    assert (raster[60, 60], raster[60, 180], raster[20, 20]) == (WATER, URBAN, RANGELAND)
+
+
+def test_the_class_under_the_pointer_is_picked_up_and_the_tool_comes_back(canvas: Canvas) -> None:
+    canvas.press("r", "5")
+    canvas.drag((40, 40), (100, 100))
+    canvas.press("1", "i")
+    canvas.click((60, 60))
+    assert (canvas.state()["classIndex"], canvas.state()["tool"]) == (WATER, "rectangle")
+    canvas.press("0")
+    canvas.page.keyboard.down("Alt")
+    canvas.click((60, 60))
+    canvas.page.keyboard.up("Alt")
+    assert canvas.state()["classIndex"] == WATER
+    assert canvas.state()["undo"] == 1
+
+
+# ---- what may be painted over ----
+
+
+def test_paint_goes_only_where_the_guard_lets_it(canvas: Canvas) -> None:
+    canvas.press("r", "1")
+    canvas.drag((40, 40), (100, 160))
+    canvas.press("5")
+    canvas.drag((100, 40), (160, 160))
+    canvas.press("Shift+u", "4")  # only what is unlabelled
+    canvas.drag((20, 50), (200, 70))
+    canvas.page.get_by_label("Paint over").select_option(label="Water only")
+    canvas.drag((20, 80), (200, 100))
+    canvas.press("Shift+a", "Shift+Digit1")  # anything, but urban is protected
+    canvas.drag((20, 110), (200, 130))
+    raster = canvas.saved()
+    places = [raster[y, x] for y in (60, 90, 120) for x in (30, 70, 130, 180)]
+    assert places[:4] == [FOREST, URBAN, WATER, FOREST]
+    assert places[4:8] == [UNLABELLED, URBAN, FOREST, UNLABELLED]
+    assert places[8:] == [FOREST, URBAN, FOREST, FOREST]
+    canvas.press("e", "]", "]", "]")
+    canvas.drag((60, 60), (140, 60))
+    raster = canvas.saved()
+    assert (raster[60, 70], raster[60, 130]) == (URBAN, UNLABELLED)  # the eraser obeys too
+
+
+def test_a_padlock_protects_its_class(canvas: Canvas) -> None:
+    lock = canvas.page.get_by_role("button", name="Protect forest")
+    lock.click()
+    expect(lock).to_have_attribute("aria-pressed", "true")
+    expect(canvas.page.get_by_test_id("paint-hint")).to_contain_text("forest protected")
+    assert canvas.state()["guard"] == {"over": "anything", "protect": [FOREST]}
+
+
+# ---- looks ----
+
+
+def test_looks_change_what_is_seen_and_nothing_on_disk(canvas: Canvas) -> None:
+    canvas.press("r", "1")
+    canvas.drag((40, 40), (100, 160))
+    raster = canvas.saved()
+    picture = canvas.page.locator("[data-part=picture]")
+
+    def colour() -> list[int]:
+        canvas.page.wait_for_timeout(150)  # the picture is drawn in the next frame
+        return list(picture.evaluate("(it) => [...it.getContext('2d').getImageData(5, 5, 1, 1).data]"))
+
+    canvas.press("b")
+    for _ in range(6):
+        canvas.press("+")  # the tile fills the canvas
+    before = colour()
+    canvas.page.get_by_text("Image and colours").click()
+    canvas.page.get_by_label("Brightness").fill("0.4")
+    canvas.page.get_by_role("button", name="B", exact=True).click()
+    red, green, blue, _ = colour()
+    assert red == green == blue > before[2]
+    canvas.page.get_by_role("button", name="Colour-safe").click()
+    swatch = canvas.page.locator("[data-class='0'] i")
+    expect(swatch).to_have_css("background-color", "rgb(213, 94, 0)")
+    canvas.page.get_by_role("button", name="Image as it is").click()
+    assert colour() == before
+    canvas.press("o", "1")
+    assert np.array_equal(canvas.saved(), raster)
+
+
+def test_the_overview_map_moves_the_view_and_can_be_folded(canvas: Canvas) -> None:
+    for _ in range(4):
+        canvas.press("+")
+    before = canvas.place(0, 0)
+    small = canvas.page.locator(".minimap canvas")
+    small.click(position={"x": 8, "y": 8})
+    assert canvas.place(0, 0)["x"] > before["x"] + 50
+    canvas.press("m")
+    expect(small).to_be_hidden()
+
+
+def test_a_pen_paints_and_two_fingers_move_the_tile(canvas: Canvas) -> None:
+    canvas.press("b", "1", "f")
+    overlay = canvas.page.get_by_test_id("paint-overlay")
+    overlay.evaluate(POINTERS, ["pen", [[canvas.place(60, 60), canvas.place(140, 60)]]])
+    assert canvas.saved()[60, 100] == URBAN
+    before = canvas.state()["scale"]
+    fingers = [[canvas.place(100, 100), canvas.place(60, 100)], [canvas.place(140, 100), canvas.place(220, 100)]]
+    overlay.evaluate(POINTERS, ["touch", fingers])
+    assert canvas.state()["scale"] > 1.5 * before
+    assert canvas.state()["undo"] == 1  # no finger has painted
+
+
+POINTERS = """(overlay, [pointerType, ways]) => {
+  overlay.setPointerCapture = () => {}; // there is no real pointer behind these events
+  const send = (type, { x, y }, pointerId) => overlay.dispatchEvent(new PointerEvent(type,
+    { pointerType, pointerId, clientX: x, clientY: y, button: type === "pointermove" ? -1 : 0, bubbles: true }));
+  ways.forEach(([from], i) => send("pointerdown", from, 10 + i));
+  for (let step = 1; step <= 8; step++) {
+    ways.forEach(([from, to], i) => send("pointermove",
+      { x: from.x + ((to.x - from.x) * step) / 8, y: from.y + ((to.y - from.y) * step) / 8 }, 10 + i));
+  }
+  ways.forEach(([, to], i) => send("pointerup", to, 10 + i));
 }"""
 
 
-@pytest.mark.parametrize(("tool", "corners"), [("brush", 5), ("polygon", 7), ("rectangle", 2)])
-def test_the_browser_paints_the_very_pixels_that_the_server_writes(module, tool, corners):
-    page = module("rasterise.js")
-    generator = np.random.default_rng(0)
-    for _ in range(60):
-        points = generator.uniform(-10, (70, 50), (corners, 2)).round(2).tolist()
-        radius = round(float(generator.uniform(0.5, 12)), 2)
-        shown = np.zeros((40, 60), bool)
-        shown.ravel()[page.evaluate(PAINTED, [tool, points, radius, 60, 40])] = True
-        written = np.zeros((40, 60), bool)
-        stroke = Stroke(client_key=str(uuid.uuid4()), tool=tool, class_index=0, points=points, radius=radius)
-        try:
-            box, mask = rasterise(stroke, (40, 60))
-            written[box.slices] = mask
-        except InputError:
-            pass  # beside the tile
-        assert np.array_equal(shown, written), (tool, points, radius)
-
-
-def test_zooming_keeps_the_point_under_the_pointer(module):
-    page = module("view.js")
-    moved = page.evaluate("""() => {
-      const view = new window.module.View(2448, 2448);
-      view.resize(900, 700);
-      const [x, y] = view.toTile(333, 222);
-      for (const factor of [1.7, 3, 0.4, 2.2]) view.zoomAt(factor, 333, 222);
-      const [screenX, screenY] = view.toScreen(x, y);
-      return Math.hypot(screenX - 333, screenY - 222);
-    }""")
-    assert moved < 1e-6
-
-
-@pytest.mark.parametrize(("metres", "label"), [(0.5, "50 m"), (0.07, "5 m"), (12.0, "1 km"), (0.004, "50 cm")])
-def test_the_scale_bar_is_a_round_length_that_fits(module, metres, label):
-    bar = module("view.js").evaluate("(metres) => window.module.scaleBar(metres, 140)", metres)
-    assert bar["label"] == label
-    assert bar["pixels"] <= 140
-
-
-# ---- the canvas in the app ----
-
-
-@pytest.fixture
-def open_tile(tmp_path: Path, server: Server):
-    """A tile of random grey, in the server's workspace."""
-    folder = tmp_path / "tiles"
-    folder.mkdir()
-    pixels = np.random.default_rng(0).integers(60, 200, (HEIGHT, WIDTH, 3), np.uint8)
-    Image.fromarray(pixels).save(folder / "7_sat.jpg")
-    workspace = open_workspace(server.workspace)
-    index_folder(workspace, folder, SilentProgress(), synthetic=True)
-    [home] = collections(workspace)
-    [tile] = tiles(workspace, home.id)
-    return workspace, tile
-
-
-def open_canvas(page: Page, server: Server, tile: Tile) -> None:
-    page.goto(f"{server.url}/label?tile={tile.id}")
-    page.wait_for_function("window.tilewrightPaint?.state().ready", timeout=60_000)
-
-
-def drag(page: Page, *points: tuple[float, float]) -> None:
-    places = [page.evaluate("([x, y]) => window.tilewrightPaint.tileToScreen(x, y)", list(p)) for p in points]
-    page.mouse.move(**places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(**place, steps=6)
-    page.mouse.up()
-
-
-def saved(page: Page) -> None:
-    page.evaluate("window.tilewrightPaint.saved()")
-
-
-def on_disk(workspace: Workspace, tile: Tile) -> np.ndarray:
-    with Image.open(workspace.labels(tile.collection_id) / f"{tile.name}_mask.png") as image:
-        return np.array(image)
-
-
-def shown(page: Page) -> np.ndarray:
-    flat = page.evaluate(
-        "([w, h]) => Array.from({ length: w * h }, (_, i) => window.tilewrightPaint.classAt(i % w, Math.floor(i / w)))",
-        [WIDTH, HEIGHT],
-    )
-    return np.array(flat, np.uint8).reshape(HEIGHT, WIDTH)
-
-
-def test_what_is_painted_erased_and_undone_is_on_disk_and_comes_back_after_a_reload(page, server, open_tile):
-    workspace, tile = open_tile
-    open_canvas(page, server, tile)
-    page.keyboard.press("2")
-    drag(page, (60, 60), (200, 60))
-    page.keyboard.press("r")  # not Streamlit's own R, which would run the page anew
-    page.keyboard.press("5")
-    drag(page, (100, 100), (150, 160))
-    saved(page)
-    raster = on_disk(workspace, tile)
-    assert (raster[60, 130], raster[130, 120]) == (AGRICULTURE, WATER)
-    assert (raster == WATER).sum() == pytest.approx(50 * 60, rel=0.05)
-    page.keyboard.press("e")
-    drag(page, (120, 60), (121, 60))
-    saved(page)
-    assert on_disk(workspace, tile)[60, 120] == UNLABELLED
-    page.reload()
-    page.wait_for_function("window.tilewrightPaint?.state().ready")
-    assert page.evaluate("window.tilewrightPaint.state().tool") == "eraser"
-    page.keyboard.press("Control+z")
-    saved(page)
-    assert np.array_equal(on_disk(workspace, tile), raster)
-    assert np.array_equal(shown(page), raster)
-
-
-def test_strokes_drawn_while_the_server_is_away_are_saved_when_it_is_back(page, server, open_tile):
-    workspace, tile = open_tile
-    open_canvas(page, server, tile)
-    page.keyboard.press("1")
-    page.context.set_offline(True)
-    drag(page, (60, 60), (200, 60))
-    drag(page, (60, 140), (200, 140))
-    page.wait_for_function("window.tilewrightPaint.state().trouble !== null")
-    status = page.get_by_test_id("paint-status")
-    expect(status).to_have_text("Not saved: server unreachable, retrying; do not close this page")
-    assert not (workspace.labels(tile.collection_id)).exists()
-    page.context.set_offline(False)
-    saved(page)
-    raster = on_disk(workspace, tile)
-    assert (raster[60, 130], raster[140, 130]) == (URBAN, URBAN)
-    assert np.array_equal(shown(page), raster)
-    expect(status).to_have_text(re.compile(r"^Saved \d+ s ago$"))
+def test_everything_in_the_table_of_keys_is_in_the_help(canvas: Canvas) -> None:
+    canvas.press("?")
+    table = canvas.page.get_by_role("dialog", name="Keys")
+    for label in ("Lasso", "Fill a region", "Paint over unlabelled only", "Protect water", "Overview map", "Outlines"):
+        expect(table).to_contain_text(label)
+    canvas.press("Escape")
+    expect(table).to_be_hidden()

@@ -3,14 +3,18 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from core import database as database_module
 from core.database import Database
 from core.errors import InputError
+from core.labels import journal
 from core.tables import Collection, Setting, Tile
+from core.workspace import open_workspace
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -179,3 +183,95 @@ def test_a_database_of_another_version_is_refused_and_left_alone(tmp_path):
     with pytest.raises(InputError, match="another version"):
         Database(path)
     assert path.read_bytes() == before
+
+
+SCHEMA_1 = """
+CREATE TABLE collection (
+    id INTEGER NOT NULL PRIMARY KEY, name VARCHAR NOT NULL, root VARCHAR NOT NULL UNIQUE, synthetic BOOLEAN NOT NULL,
+    "indexed" DATETIME NOT NULL);
+CREATE TABLE tile (
+    id INTEGER NOT NULL PRIMARY KEY, collection_id INTEGER NOT NULL REFERENCES collection (id) ON DELETE CASCADE,
+    name VARCHAR NOT NULL, image_path VARCHAR NOT NULL, mask_path VARCHAR, width INTEGER NOT NULL,
+    height INTEGER NOT NULL, metres_per_pixel_x DOUBLE NOT NULL, metres_per_pixel_y DOUBLE NOT NULL, crs VARCHAR,
+    fingerprint VARCHAR NOT NULL, mask_fingerprint VARCHAR, split VARCHAR NOT NULL, split_source VARCHAR NOT NULL,
+    class_shares JSON, UNIQUE (collection_id, name));
+CREATE TABLE stroke (
+    id INTEGER NOT NULL PRIMARY KEY, tile_id INTEGER NOT NULL REFERENCES tile (id) ON DELETE CASCADE,
+    client_key VARCHAR NOT NULL UNIQUE, annotator VARCHAR NOT NULL, tool VARCHAR NOT NULL, class_index INTEGER NOT NULL,
+    geometry JSON NOT NULL, top INTEGER NOT NULL, "left" INTEGER NOT NULL, height INTEGER NOT NULL,
+    width INTEGER NOT NULL, "before" BLOB NOT NULL, "after" BLOB NOT NULL, state VARCHAR NOT NULL,
+    created DATETIME NOT NULL);
+CREATE INDEX stroke_by_tile ON stroke (tile_id, state, id);
+CREATE TABLE label_operation (
+    id INTEGER NOT NULL PRIMARY KEY, tile_id INTEGER NOT NULL REFERENCES tile (id) ON DELETE CASCADE,
+    stroke_id INTEGER NOT NULL REFERENCES stroke (id) ON DELETE CASCADE, client_key VARCHAR NOT NULL UNIQUE,
+    kind VARCHAR NOT NULL, created DATETIME NOT NULL);
+CREATE INDEX label_operation_by_tile ON label_operation (tile_id, id);
+PRAGMA user_version = 1;
+"""
+"""The tables of labels as version 1 had them."""
+
+THEN = "2026-01-02 03:04:05.000000"
+
+
+def make_version_1(path):
+    """A database of version 1 with a 3 x 2 tile and two strokes on it, of which the second is undone."""
+    with sqlite3.connect(path) as connection:
+        connection.executescript(SCHEMA_1)
+        connection.execute("INSERT INTO collection VALUES (1, 'land', '/land', 0, ?)", [THEN])
+        connection.execute(
+            "INSERT INTO tile VALUES (1, 1, 't0', '/land/t0_sat.jpg', NULL, 3, 2, 0.5, 0.5, NULL, 'f', NULL,"
+            " 'train', 'rule', NULL)"
+        )
+        for number, (after, state) in enumerate([(b"\x04", "done"), (b"\x02", "undone")], start=1):
+            patches = [zlib.compress(b"\xff"), zlib.compress(after)]
+            connection.execute(
+                "INSERT INTO stroke VALUES (?, 1, ?, 'local', 'brush', 4, '{}', 0, ?, 1, 1, ?, ?, ?, ?)",
+                [number, f"stroke-{number}", number, *patches, state, THEN],
+            )
+        for kind, stroke in (("stroke", 1), ("stroke", 2), ("undo", 2)):
+            connection.execute(
+                "INSERT INTO label_operation (tile_id, stroke_id, client_key, kind, created) VALUES (1, ?, ?, ?, ?)",
+                [stroke, f"{kind}-{stroke}", kind, THEN],
+            )
+    connection.close()
+
+
+def test_a_database_of_version_1_is_brought_up_to_date_and_keeps_its_strokes_and_their_undo(tmp_path):
+    make_version_1(tmp_path / "workspace.db")
+    workspace = open_workspace(tmp_path)
+    assert journal.load(workspace, 1).tolist() == [[255, 4, 255], [255, 255, 255]]
+    assert journal.redo(workspace, 1).state.undo == 2
+    assert journal.load(workspace, 1).tolist() == [[255, 4, 2], [255, 255, 255]]
+    assert journal.undo(workspace, 1).state.redo == 1
+    assert (journal.load(workspace, 1, opinion="Ada") == 255).all()
+    workspace.database.close()
+    Database(tmp_path / "workspace.db").close()  # a second time there is nothing to do
+
+
+def test_a_database_that_was_brought_up_to_date_is_like_a_new_one(tmp_path):
+    make_version_1(tmp_path / "old.db")
+    Database(tmp_path / "old.db").close()
+    Database(tmp_path / "new.db").close()
+    tables = {}
+    for name in ("old.db", "new.db"):
+        with sqlite3.connect(tmp_path / name) as connection:
+            names = [
+                row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite%'")
+            ]
+            tables[name] = {
+                table: {row[1:3] for row in connection.execute(f"PRAGMA table_info({table})")} for table in names
+            }
+        connection.close()
+    assert tables["old.db"] == tables["new.db"]
+
+
+def test_an_upgrade_that_fails_halfway_leaves_the_old_database_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "workspace.db"
+    make_version_1(path)
+    monkeypatch.setattr(database_module, "_MIGRATIONS", {1: (*database_module._MIGRATIONS[1], "DROP TABLE nowhere")})
+    with pytest.raises(InputError, match="cannot be opened"):
+        Database(path)
+    monkeypatch.undo()
+    workspace = open_workspace(tmp_path)
+    assert journal.state(workspace, 1).undo == 1

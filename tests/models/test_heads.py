@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.heads import ContextLinearHead, ConvolutionalHead, box_mean, context_vectors
+from models.heads import ContextLinearHead, ContextTable, ConvolutionalHead, box_mean, context_vectors
 
 WINDOWS = (1, 3, 9)
 
@@ -68,3 +68,8 @@ def test_the_convolutional_head_standardises_its_input():
     head.mean.fill_(100)
     head.std.fill_(10)
     assert torch.allclose(head(features()[None] * 10 + 100), expected, atol=1e-4)
+
+
+def test_kept_running_sums_give_the_same_vectors_bit_for_bit():
+    many, cells = features(channels=150), torch.tensor([0, 3, 40, 76])
+    assert torch.equal(ContextTable(many).vectors(cells, WINDOWS), context_vectors(many, cells, WINDOWS))

@@ -8,7 +8,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.catalog.catalogue import collections, index_folder, tiles
-from core.labels import journal
+from core.labels import journal, tile_locks, work_status
+from core.labels.queue_rules import Rule
+from core.labels.work_status import Status, set_status
 from core.progress import SilentProgress
 from core.workspace import WORKSPACE_VARIABLE, open_workspace
 from tests.core.labels.painting import brush
@@ -60,17 +62,30 @@ def test_without_tiles_the_page_says_where_to_open_a_folder(workspace):
 def test_the_first_tile_is_open_and_previous_leads_nowhere(three_tiles):
     app = run()
     assert app.selectbox(key="label_pick").value == three_tiles[0].id
-    assert [button.disabled for button in app.button] == [True, False]
-    assert any("1 of 3" in caption.value for caption in app.caption)
+    assert app.button(key="label_previous").disabled
+    assert not app.button(key="label_following").disabled
+    assert any("0 of 3 done" in caption.value for caption in app.caption)
 
 
-def test_an_address_opens_its_tile_and_next_goes_on(three_tiles):
+def test_an_address_opens_its_tile_and_the_arrow_goes_on(three_tiles):
     app = run(tile=str(three_tiles[1].id))
     assert app.selectbox(key="label_pick").value == three_tiles[1].id
-    app.button[1].click().run()
+    app.button(key="label_following").click().run()
     assert app.selectbox(key="label_pick").value == three_tiles[2].id
     assert app.query_params["tile"] == str(three_tiles[2].id)
-    assert [button.disabled for button in app.button] == [False, True]
+    assert app.button(key="label_following").disabled
+
+
+def test_an_arrow_works_as_the_first_act_of_a_session_as_after_a_restart_of_the_server(three_tiles):
+    before = run()
+    app = AppTest.from_string(AROUND, default_timeout=30)
+    app.query_params["tile"] = str(three_tiles[0].id)
+    clicked = before.button(key="label_following")
+    clicked.root = app  # the browser still shows the old session's button
+    app._tree = before._tree
+    clicked.click()
+    app.run()
+    assert app.query_params["tile"] == str(three_tiles[1].id)
 
 
 def test_choosing_from_the_list_opens_that_tile(three_tiles):
@@ -86,8 +101,121 @@ def test_an_address_of_no_tile_is_said_and_the_first_tile_opens(three_tiles, ask
     assert app.selectbox(key="label_pick").value == three_tiles[0].id
 
 
-def test_the_list_tells_which_tiles_are_labelled_and_the_sample_is_named(workspace, three_tiles):
+def test_the_list_tells_how_far_each_tile_is_and_who_has_it_open(workspace, three_tiles):
     journal.apply(workspace, three_tiles[1].id, brush([(20, 20)]))
+    tile_locks.take(workspace, three_tiles[2].id, "", annotator="Ben", tab="tab-b")
     app = run()
-    assert [("labelled" in option) for option in app.selectbox(key="label_pick").options] == [False, True, False]
-    assert any("synthetic sample" in element.value for element in app.markdown)
+    assert [option.split()[1:] for option in app.selectbox(key="label_pick").options] == [
+        [],
+        ["·", "in", "work"],
+        ["·", "Ben"],
+    ]
+
+
+def test_the_sample_is_named(three_tiles):
+    assert any("synthetic sample" in element.value for element in run().markdown)
+
+
+def test_a_tile_is_marked_done_and_the_next_one_opens_with_its_reason(workspace, three_tiles):
+    app = run()
+    app.button(key="label_done_next").click().run()
+    assert work_status.work(workspace, three_tiles[0].id).status is Status.DONE
+    assert app.query_params["tile"] == str(three_tiles[1].id)
+    assert any("Chosen next: next by name" in html.body for html in app.get("html"))
+
+
+def test_next_leaves_out_what_is_done_or_in_other_hands_and_says_when_nothing_waits(workspace, three_tiles):
+    set_status(workspace, three_tiles[1].id, Status.DONE, annotator="Ada")
+    app = run()
+    app.button(key="label_next").click().run()
+    assert app.query_params["tile"] == str(three_tiles[2].id)
+    tile_locks.take(workspace, three_tiles[0].id, "", annotator="Ben", tab="tab-b")
+    app.button(key="label_next").click().run()
+    assert app.query_params["tile"] == str(three_tiles[2].id)
+    assert any("nothing else waits" in html.body for html in app.get("html"))
+
+
+def test_a_tile_is_sent_back_with_a_comment_that_its_labeller_sees(workspace, three_tiles):
+    set_status(workspace, three_tiles[0].id, Status.DONE, annotator="Ada")
+    app = run()
+    app.button(key="label_to_sent_back").click().run()
+    assert "Say what to mend" in app.error[0].value
+    app.text_area(key="label_comment").set_value("the <b>river</b>").run()
+    app.button(key="label_to_sent_back").click().run()
+    assert work_status.work(workspace, three_tiles[0].id).comment == "the <b>river</b>"
+    assert any("the &lt;b&gt;river&lt;/b&gt;" in html.body for html in app.get("html"))
+
+
+def test_approving_ones_own_labels_is_allowed_and_said(workspace, three_tiles):
+    journal.apply(workspace, three_tiles[0].id, brush([(20, 20)]))
+    set_status(workspace, three_tiles[0].id, Status.DONE, annotator="local")
+    app = run()
+    assert any("You labelled this tile yourself" in caption.value for caption in app.caption)
+    app.button(key="label_to_approved").click().run()
+    assert any("who labelled it too" in html.body for html in app.get("html"))
+
+
+def open_panel(name):
+    app = AppTest.from_string(AROUND, default_timeout=30)
+    app.session_state[f"label_{name}_open"] = True
+    app.run()
+    assert not app.exception
+    return app
+
+
+def test_the_queue_explains_its_order_and_offers_what_it_lacks(workspace, three_tiles):
+    app = open_panel("queue")
+    app.selectbox(key="label_rule").select(Rule.DIVERSE).run()
+    assert any("least like any tile" in caption.value for caption in app.caption)
+    assert "No tile has been looked at" in app.info[0].value
+    assert any("encoder alone" in button.label for button in app.button)
+    app.selectbox(key="label_rule").select(Rule.UNCERTAIN).run()
+    assert "needs a trained run" in app.info[0].value
+    assert not any("Look at the tiles" in button.label for button in app.button)
+
+
+def test_the_queue_lists_the_tiles_of_a_status_and_opens_them(workspace, three_tiles):
+    set_status(workspace, three_tiles[2].id, Status.DONE, annotator="Ada")
+    app = open_panel("queue")
+    app.selectbox(key="label_show").select("done").run()
+    assert any(three_tiles[2].name in html.body and "by Ada" in html.body for html in app.get("html"))
+    app.button(key=f"label_open_{three_tiles[2].id}").click().run()
+    assert app.query_params["tile"] == str(three_tiles[2].id)
+    assert not app.session_state["label_queue_open"]
+
+
+def test_the_people_panel_shows_who_is_here_and_how_far_an_opinion_agrees(workspace, three_tiles):
+    tile_locks.take(workspace, three_tiles[1].id, "", annotator="<Ben>", tab="tab-b")
+    journal.apply(workspace, three_tiles[0].id, brush([(20, 20)]))
+    journal.apply(workspace, three_tiles[0].id, brush([(40, 40)], radius=30), opinion="Cy", annotator="Cy")
+    app = open_panel("people")
+    bodies = [html.body for html in app.get("html")]
+    assert any("&lt;Ben&gt;" in body and "has tile 2 open" in body for body in bodies)
+    assert any("<th>Cy</th>" in body for body in bodies)
+    app.button(key="label_take_in").click().run()
+    labels = journal.load(workspace, three_tiles[0].id)
+    assert np.array_equal(labels, journal.load(workspace, three_tiles[0].id, opinion="Cy"))
+    assert "undo on the canvas" in app.info[0].value
+    assert journal.undo(workspace, three_tiles[0].id).state.counts["agriculture"].pixels < (labels == 1).sum()
+
+
+def test_an_opinion_is_not_taken_into_labels_that_somebody_else_holds(workspace, three_tiles):
+    journal.apply(workspace, three_tiles[0].id, brush([(40, 40)]), opinion="Cy", annotator="Cy")
+    tile_locks.take(workspace, three_tiles[0].id, "", annotator="Ben", tab="tab-b")
+    app = open_panel("people")
+    app.button(key="label_take_in").click().run()
+    assert "Ben is labelling this tile" in app.info[0].value
+    assert (journal.load(workspace, three_tiles[0].id) == 255).all()
+
+
+def test_a_second_opinion_hides_the_status_and_what_others_think(workspace, three_tiles):
+    journal.apply(workspace, three_tiles[0].id, brush([(40, 40)]), opinion="Cy", annotator="Cy")
+    app = open_panel("people")
+    app.button(key="label_opinion_on").click().run()
+    assert app.query_params["opinion"] == "1"
+    app.session_state["label_people_open"] = True
+    app.run()
+    assert not any(box.key == "label_with" for box in app.selectbox)
+    assert not any(button.key == "label_done_next" for button in app.button)
+    app.button(key="label_opinion_off").click().run()
+    assert "opinion" not in app.query_params

@@ -1,18 +1,20 @@
 // What may be painted over. `over` says what a pixel must be now ("anything", "unlabelled" or a class); `protect` lists
 // the classes that are never changed. The eraser obeys it too. The server applies the same rule to what is on disk.
 
-import { UNLABELLED } from "./labels.js";
+import { UNLABELLED } from "./classes.js";
 
 export const FREE = { over: "anything", protect: [] };
 
 export const guardIsFree = ({ over, protect }) => over === "anything" && protect.length === 0;
 
-/** For each value of the class raster, 1 where the guard lets it be changed; null where it lets everything be. */
-export function changeable(guard) {
+/** For each value of the class raster, 1 where a stroke of a class may change it; null where it may change everything. */
+export function changeable(guard, classIndex) {
   if (guardIsFree(guard)) return null;
   const { over, protect } = guard;
-  const open = new Uint8Array(256).fill(over === "anything" ? 1 : 0);
-  if (over !== "anything") open[over === "unlabelled" ? UNLABELLED : over] = 1;
+  // 'Only unlabelled' does not bind what takes labels away: there it could do nothing at all.
+  const anything = over === "anything" || (over === "unlabelled" && classIndex === UNLABELLED);
+  const open = new Uint8Array(256).fill(anything ? 1 : 0);
+  if (!anything) open[over === "unlabelled" ? UNLABELLED : over] = 1;
   for (const index of protect) open[index] = 0;
   return open;
 }

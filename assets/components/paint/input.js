@@ -1,13 +1,17 @@
 // Mouse, pen, touch and keyboard. One pointer draws (or pans, with the hand, Space or the middle button); two fingers
-// pan and zoom. Keys count while the pointer is over the canvas or the focus is not in a field of the page.
+// pan and zoom, and where a pen is used, one finger pans too: it may be a palm. Keys count while the pointer is over the canvas or the focus is not in a field of the page.
 
 import { keyOf } from "./commands.js";
+
+const TAP = 5; // CSS pixels: a finger that moved less has not begun to draw, since a second may follow
 
 export class Input {
   constructor(root, panel, painter) {
     Object.assign(this, { root, panel, painter });
     this.pointers = new Map(); // what is down: id -> [x, y]
     this.action = null; // "draw", "pan" or "pinch"
+    this.waiting = null; // what a finger that is down will begin
+    this.penSeen = false;
     this.space = false;
     this.held = null; // the command whose key is held
     this.stop = new AbortController();
@@ -41,18 +45,34 @@ export class Input {
     event.preventDefault();
     this.root.focus({ preventScroll: true });
     this.panel.overlay.setPointerCapture(event.pointerId);
-    const at = this.#at(event);
+    const at = this.#at(event), touch = event.pointerType === "touch";
+    if (event.pointerType === "pen") this.penSeen = true;
     this.pointers.set(event.pointerId, at);
     if (this.pointers.size === 2) {
-      this.painter.end();
-      this.action = "pinch";
+      if (touch) this.#pinchInstead();
     } else if (this.pointers.size === 1) {
-      const pans = event.button === 1 || this.space || this.painter.tool === "hand";
-      const paints = event.button === 0 || event.button === 5; // 5: a pen's eraser end
+      const { tool } = this.painter;
+      const pans = event.button === 1 || this.space || tool.cursor === "pan" || (touch && this.penSeen);
+      const right = event.button === 2, erase = event.button === 5; // 5: a pen's eraser end
+      const paints = event.button === 0 || erase || (right && tool.rightClicks);
       this.action = pans ? "pan" : paints ? "draw" : null;
-      if (this.action === "draw") this.painter.begin(this.painter.view.toTile(...at), { erase: event.button === 5 });
+      const how = { erase, right, shift: event.shiftKey, ctrl: event.ctrlKey || event.metaKey, alt: event.altKey };
+      if (this.action === "draw" && touch) this.waiting = { at, how };
+      else if (this.action === "draw") this.painter.begin(this.painter.view.toTile(...at), how);
     }
     this.panel.pointAt(at, this.#panning);
+  }
+
+  #pinchInstead() {
+    if (!this.waiting) this.painter.end();
+    this.waiting = null;
+    this.action = "pinch";
+  }
+
+  #beginWaiting() {
+    const { at, how } = this.waiting;
+    this.waiting = null;
+    this.painter.begin(this.painter.view.toTile(...at), how);
   }
 
   #move(event) {
@@ -61,6 +81,10 @@ export class Input {
     if (before && this.action === "pan") {
       this.painter.view.panBy(at[0] - before[0], at[1] - before[1]);
       this.panel.redraw();
+    }
+    if (this.waiting && before) {
+      if (Math.hypot(at[0] - this.waiting.at[0], at[1] - this.waiting.at[1]) < TAP) return;
+      this.#beginWaiting();
     }
     if (this.action !== "pan" && this.action !== "pinch") {
       const steps = event.getCoalescedEvents?.() ?? [];
@@ -82,6 +106,8 @@ export class Input {
 
   #up(event) {
     if (!this.pointers.delete(event.pointerId)) return;
+    if (this.waiting && event.type === "pointerup") this.#beginWaiting();
+    this.waiting = null;
     if (this.action === "draw") this.painter.end();
     if (this.pointers.size === 0) this.action = null;
     this.panel.pointAt(this.#at(event), this.#panning);
@@ -101,11 +127,12 @@ export class Input {
   }
 
   get #panning() {
-    return this.space || this.action === "pan" || this.painter.tool === "hand";
+    return this.space || this.action === "pan" || this.painter.tool.cursor === "pan";
   }
 
   #key(event) {
-    if (inField(event) || event.altKey || !this.root.isConnected) return;
+    const alt = event.altKey && !event.getModifierState("AltGraph");
+    if (inField(event) || alt || !this.root.isConnected) return;
     if (event.key === " ") {
       const onButton = event.composedPath()[0] instanceof HTMLButtonElement;
       if (onButton && !this.panel.hovered) return;
@@ -151,5 +178,6 @@ function inField(event) {
   const target = event.composedPath()[0];
   if (!(target instanceof HTMLElement)) return false;
   if (target instanceof HTMLInputElement && target.type === "range") return event.key.startsWith("Arrow");
+  if (target instanceof HTMLInputElement && target.type === "checkbox") return event.key === " ";
   return target.matches("input, textarea, select, [contenteditable], [role=combobox], [role=listbox], [role=option]");
 }

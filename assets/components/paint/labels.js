@@ -1,9 +1,11 @@
 // The label layer: the class raster as an array (for questions) and as a canvas of full resolution (for drawing).
 // Every change touches its own rectangle only, so that a brush costs the same on the thousandth stroke.
 
+import { UNLABELLED } from "./classes.js";
+import { changeable, FREE } from "./guard.js";
 import { Outline } from "./outline.js";
 
-export const UNLABELLED = 255;
+export { UNLABELLED };
 
 export class LabelLayer {
   /** `colours` are the raster's own [red, green, blue] by class index; `shown` are those on the screen. */
@@ -27,11 +29,12 @@ export class LabelLayer {
   }
 
   /**
-   * Paint spans (see rasterise.js) where `open` (see guard.js; null: everywhere) lets the pixel be changed; returns the
-   * rectangle around them {left, top, width, height}, or null.
+   * Paint spans (see rasterise.js) where the guard lets the pixel be changed; returns the rectangle around them {left,
+   * top, width, height}, or null.
    */
-  paint(spans, classIndex, open = null) {
+  paint(spans, classIndex, guard = FREE) {
     if (spans.length === 0) return null;
+    const open = changeable(guard, classIndex);
     let left = Infinity, top = Infinity, right = 0, bottom = 0;
     this.context.fillStyle = classIndex === UNLABELLED ? "#000" : `rgb(${this.shown[classIndex].join(" ")})`;
     for (let i = 0; i < spans.length; i += 3) {

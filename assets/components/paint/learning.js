@@ -14,10 +14,11 @@ export class Learning {
     Object.assign(this, { painter, slot, answer: null });
     slot.innerHTML = MARKUP;
     const find = (part) => slot.querySelector(`[data-learning=${part}]`);
-    this.parts = Object.fromEntries(["switch", "state", "score", "curve", "source", "source-row", "shown"].map((part) => [part, find(part)]));
+    this.parts = Object.fromEntries(["switch", "state", "score", "curve", "source", "source-row", "shown", "strength"].map((part) => [part, find(part)]));
     this.parts.switch.addEventListener("change", () => this.#change("learning", { on: this.parts.switch.checked }));
     this.parts.source.addEventListener("change", () => this.#choose(this.parts.source.value));
     this.parts.shown.addEventListener("change", () => painter.suggestion.show(this.parts.shown.checked));
+    this.parts.strength.addEventListener("input", () => painter.set({ suggestionOpacity: Number(this.parts.strength.value) }, true));
     this.clock = setInterval(() => this.#tick(), TICK);
     this.opened();
   }
@@ -42,7 +43,7 @@ export class Learning {
       this.hurryUntil = now + HURRY;
       this.sequence = sequence;
     }
-    this.parts.shown.checked = painter.settings.suggestionShown;
+    this.#showLooks();
     if (now >= this.askAt) this.#ask();
   }
 
@@ -95,6 +96,13 @@ export class Learning {
     this.#showSources();
   }
 
+  #showLooks() {
+    const { parts, painter: { settings } } = this;
+    parts.shown.checked = settings.suggestionShown;
+    parts.strength.disabled = !settings.suggestionShown;
+    if (Number(parts.strength.value) !== settings.suggestionOpacity) parts.strength.value = settings.suggestionOpacity;
+  }
+
   #showSources() {
     const { parts, answer } = this;
     const runs = answer?.runs ?? [], now = answer?.source ?? LIVE, run = now.replace(/^run: /, "");
@@ -115,7 +123,8 @@ const MARKUP = `
   <p class="learning-state" data-learning="state" role="status" data-testid="learning-state"></p>
   <p class="learning-score" data-learning="score" data-testid="learning-score"></p>
   <div data-learning="curve"></div>
-  <label class="learning-switch"><input type="checkbox" data-learning="shown"> Show the suggestion</label>
+  <div class="learning-looks"><label class="learning-switch"><input type="checkbox" data-learning="shown"> Suggestion</label>
+    <input type="range" data-learning="strength" aria-label="Strength of the suggestion" min="0.1" max="1" step="0.05"></div>
   <label class="learning-source" data-learning="source-row">From <select data-learning="source" aria-label="Where the suggestion comes from"></select></label>`;
 
 function stateText({ sentence, state, seconds }) {

@@ -1,13 +1,15 @@
 // The paint canvas: mounted by pages/components/paint_canvas.py. Streamlit calls this again whenever the page reruns
 // with other data; the canvas stays, keeps tool and class, and opens the other tile.
 
+import { History } from "./history.js";
 import { Input } from "./input.js";
+import { Learning } from "./learning.js";
 import { Painter } from "./painter.js";
 import { Panel } from "./panel.js";
 
 const mounted = new WeakMap(); // the component's element -> what stands in it
 
-export default function mount({ data, parentElement }) {
+export default function mount({ data, parentElement, setTriggerValue }) {
   let canvas = mounted.get(parentElement);
   if (!canvas?.root.isConnected) {
     canvas?.close();
@@ -15,7 +17,7 @@ export default function mount({ data, parentElement }) {
     mounted.set(parentElement, canvas);
   }
   canvas.root.style.setProperty("--tw-height", `${data.height}px`);
-  canvas.painter.open(data.tile);
+  canvas.show(data, setTriggerValue);
   return () => {
     canvas.close();
     mounted.delete(parentElement);
@@ -27,14 +29,30 @@ function build(root, data) {
   const panel = new Panel(root, painter, data);
   painter.attach(panel);
   const input = new Input(root, panel, painter);
+  const parts = [new Learning(painter, panel.slot("learning")), new History(painter, panel.slot("history"))];
+  let wish = null; // {data, opinion}: what the user chose here, until the page says otherwise
+  const show = (next, tell) => {
+    const isNews = wish && (next.tile.id !== wish.data.tile.id || next.opinion !== wish.data.opinion);
+    if (isNews) wish = null;
+    const before = [painter.tile?.id, painter.opinion];
+    painter.open(next.tile, { ...next, opinion: wish?.opinion ?? next.opinion });
+    if (before[0] !== painter.tile.id || before[1] !== painter.opinion) for (const part of parts) part.opened();
+    painter.onRenamed = (name) => tell("annotator", name);
+    painter.onOpinion = (opinion) => {
+      wish = { data: next, opinion };
+      show(next, tell);
+      tell("opinion", opinion);
+    };
+  };
   root.tilewright = window.tilewrightPaint = handle(painter, panel);
   const close = () => {
     input.close();
+    for (const part of parts) part.close();
     panel.close();
     painter.close();
     if (window.tilewrightPaint === root.tilewright) delete window.tilewrightPaint;
   };
-  return { root, painter, close };
+  return { root, painter, show, close };
 }
 
 /** What tests and the console may ask. */
@@ -47,11 +65,14 @@ function handle(painter, panel) {
       return { x: left + screenX, y: top + screenY };
     },
     classAt: (x, y) => painter.labels.classAt(x, y),
-    /** {ready, tile, tool, classIndex, radius, unsaved, busy, sequence, trouble, counts, scale} */
+    /** {ready, tile, tool, classIndex, radius, guard, opinion, unsaved, busy, trouble, held, lock, sequence, counts, scale, ...} */
     state: () => painter.summary(),
     /** Resolves once everything drawn so far is on the server's disk, and its answer is shown. */
     async saved() {
-      while (painter.summary().busy || !painter.summary().ready) await new Promise((resume) => setTimeout(resume, 15));
+      while (painter.summary().busy || !painter.summary().ready) {
+        if (painter.queue?.held) throw new Error(painter.queue.held);
+        await new Promise((resume) => setTimeout(resume, 15));
+      }
     },
   };
 }

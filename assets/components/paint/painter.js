@@ -1,24 +1,29 @@
-// What the canvas knows and does: the tile, its labels, the tool, the stroke in the air, and the way to the server.
-// It draws nothing itself; it tells `screen` (Panel) which part of the tile has changed.
+// What the canvas knows and does: the tile, the tools, the settings and the commands. The labels and their way to the
+// server are in sheet.js, each tool in tools/. It draws nothing itself; it tells `screen` (Panel) what has changed.
 
-import { LabelLayer, UNLABELLED } from "./labels.js";
+import { FREE, guardIsFree, guardSentence } from "./guard.js";
+import { UNLABELLED } from "./classes.js";
+import { Lock } from "./lock.js";
+import { paletteColours } from "./palettes.js";
 import { Pyramid } from "./pyramid.js";
-import { queueFor } from "./saver.js";
-import { keepSettings, loadSettings } from "./settings.js";
-import { Path, Polygon, Rectangle } from "./shapes.js";
+import { Server } from "./server.js";
+import { keepSettings, loadSettings, PLAIN_IMAGE } from "./settings.js";
+import { Sheet } from "./sheet.js";
+import { SuggestionLayer } from "./suggestion_layer.js";
+import { TilePicture } from "./tile_picture.js";
+import { toolsFor } from "./tools/index.js";
 import { View } from "./view.js";
 
 const RADII = [0.5, 400]; // tile pixels
-const CLOSING_DISTANCE = 9; // CSS pixels from the first corner
 
 export class Painter {
   constructor({ base_url: baseUrl, classes }) {
-    Object.assign(this, loadSettings(), { baseUrl, classes });
-    this.hidden = false;
-    this.shape = null; // the stroke in the air
-    this.tile = null;
-    this.state = null; // the server's last word: counts, undo, redo, saved_at
-    this.ready = false;
+    Object.assign(this, { baseUrl, classes, hidden: false, down: false, erasing: false, tile: null, notice: null });
+    this.tools = toolsFor(this);
+    this.settings = loadSettings(Object.keys(this.tools));
+    this.suggestion = new SuggestionLayer(this);
+    this.layers = [this.suggestion]; // {draw(context, view, ratio, clip), above}: between image and labels, or above them
+    this.toolBefore = "brush";
   }
 
   attach(screen) {
@@ -27,229 +32,270 @@ export class Painter {
 
   // ---- the tile ----
 
-  open(tile) {
-    if (this.tile?.id === tile.id) return;
+  /** `ahead` are the tiles that will be opened next: the server makes their segments and embeddings meanwhile. */
+  open(tile, { revision = 0, ahead = [], opinion = false } = {}) {
+    const server = new Server(this.baseUrl, tile, opinion);
+    if (this.server?.key === server.key) {
+      this.sheet.heardOf(revision);
+      return;
+    }
+    const sameTile = this.tile?.id === tile.id && this.tile.version === tile.version;
     this.close();
-    const view = new View(tile.width, tile.height);
-    Object.assign(this, { tile, view, ready: false, shape: null, state: null, elsewhere: null, notice: null });
-    this.labels = new LabelLayer(tile.width, tile.height, this.classes.map(({ colour }) => colour));
+    Object.assign(this, { server, tile, opinion, notice: null, picture: null, down: false });
+    if (!sameTile) this.view = new View(tile.width, tile.height);
     this.pyramid = new Pyramid({
       address: (z, x, y) => `${this.baseUrl}/tiles/${tile.id}/${z}/${x}/${y}.jpg?v=${tile.version}`,
       maxZoom: tile.max_zoom, width: tile.width, height: tile.height,
       onLoad: () => this.screen.redraw(),
-      onError: () => this.#say("A part of the image could not be loaded; trying again."),
+      onError: () => this.say("A part of the image could not be loaded; trying again."),
     });
-    this.queue = queueFor(this.baseUrl, tile.id);
-    this.queue.listener = {
-      accept: (reply) => this.#accept(tile, reply),
-      refused: (sentence) => this.#refused(tile, sentence),
-      changed: () => this.screen.refresh(),
-    };
+    this.pyramid.adjust(this.settings.image);
+    this.lock = new Lock(this.server, (was) => this.#lockChanged(was));
+    this.sheet = new Sheet(this, this.server, this.classes.map(({ colour }) => colour), this.colours);
+    this.suggestion.opened();
+    for (const tool of Object.values(this.tools)) tool.opened();
     this.screen.opened();
-    this.#load(tile);
+    this.tool.activate();
+    this.server.post("ahead", { tiles: ahead }).catch(() => {}); // only to be quicker later
   }
 
   close() {
     this.pyramid?.close();
-    if (this.queue) this.queue.listener = null; // it goes on saving by itself
+    this.lock?.close();
+    this.sheet?.close();
   }
 
-  async #load(tile) {
-    for (let wait = 300; this.tile === tile && !(await this.#fetchLabels(tile)); wait = Math.min(5000, wait * 2)) {
-      this.#say("The labels could not be loaded: server unreachable; trying again.");
-      await new Promise((resume) => setTimeout(resume, wait));
-    }
-    if (this.tile !== tile) return;
-    this.notice = null;
-    this.ready = true;
-    this.screen.redraw();
-    const elsewhere = await this.#get("elsewhere.json").then((answer) => answer?.json()).catch(() => null);
-    if (this.tile !== tile || !elsewhere) return;
-    this.elsewhere = elsewhere.instances;
-    this.screen.refresh();
+  get labels() {
+    return this.sheet.labels;
   }
 
-  /** Fetch raster and state anew; what waits for the server is painted over them again. */
-  async #fetchLabels(tile) {
-    try {
-      const [picture, state] = await Promise.all([this.#get("raster.png"), this.#get("state.json")]);
-      const image = await createImageBitmap(await picture.blob());
-      const answer = await state.json();
-      if (this.tile !== tile) return true;
-      this.labels.replace({ left: 0, top: 0, width: tile.width, height: tile.height }, image);
-      this.state = { ...answer, heard: performance.now() };
-      this.#repaintWaiting();
-      this.screen.redraw();
-      return true;
-    } catch {
-      return false;
-    }
+  get queue() {
+    return this.sheet?.queue;
   }
 
-  async #get(name) {
-    const answer = await fetch(`${this.baseUrl}/labels/${this.tile.id}/${name}`);
-    if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
-    return answer;
+  get state() {
+    return this.sheet?.state ?? null;
   }
 
-  // ---- the server's answers ----
-
-  async #accept(tile, reply) {
-    if (this.tile !== tile) return;
-    this.notice = null;
-    const missed = this.state && reply.previous !== this.state.sequence; // somebody else painted here meanwhile
-    const image = reply.patch && !missed ? await createImageBitmap(await (await fetch(`data:image/png;base64,${reply.patch}`)).blob()) : null;
-    if (this.tile !== tile) return;
-    this.state = { ...reply, heard: performance.now() };
-    if (missed) {
-      await this.#fetchLabels(tile);
-    } else if (image) {
-      this.labels.replace(reply.box, image);
-      this.#repaintWaiting();
-      this.screen.redraw(reply.box);
-    }
+  get ready() {
+    return Boolean(this.sheet?.ready);
   }
 
-  async #refused(tile, sentence) {
-    if (this.tile !== tile) return;
-    await this.#fetchLabels(tile); // what was drawn is not on disk, so it must not be seen either
-    this.#say(sentence);
+  /** Fetch below /labels/{tile}/ in this person's name: resolves to the Response. */
+  get(name) {
+    return this.server.get(name);
   }
 
-  #repaintWaiting() {
-    for (const { paint } of this.queue.waiting) if (paint) this.labels.paint(paint.spans, paint.classIndex);
-    if (this.shape instanceof Path) this.labels.paint(this.shape.spans, this.paintClass);
+  /** The same with a JSON body: resolves to the parsed answer. */
+  post(name, body) {
+    return this.server.post(name, body);
   }
 
-  #say(sentence) {
+  say(sentence) {
     this.notice = sentence;
     this.screen.refresh();
   }
 
-  // ---- drawing: points are tile coordinates ----
-
-  get paintClass() {
-    return this.tool === "eraser" ? UNLABELLED : this.classIndex;
+  /** Show a picture of the whole tile (`url` as for `get`) with a slider for its opacity; null takes it away. */
+  showPicture(wanted) {
+    this.picture?.close();
+    this.picture = wanted ? new TilePicture(this, wanted) : null;
+    this.screen.redraw();
   }
 
-  begin(point, { erase = false } = {}) {
-    if (!this.ready) return;
-    if (this.tool === "polygon") {
-      if (!(this.shape instanceof Polygon)) this.shape = new Polygon(point, this.tile);
-      else if (this.#nearFirstCorner(point)) this.closePolygon();
-      else this.shape.add(point);
-    } else if (this.tool === "rectangle") {
-      this.shape = new Rectangle(point, this.tile);
-    } else {
-      if (erase && this.tool !== "eraser") this.setTool("eraser");
-      this.shape = new Path(point, this.radius, this.tile);
-      this.screen.redraw(this.labels.paint(this.shape.spans, this.paintClass) ?? undefined);
+  // ---- several people ----
+
+  get mayWrite() {
+    return !this.lock.taken;
+  }
+
+  #lockChanged(was) {
+    if (this.lock.mine && this.queue.held) this.queue.start(); // what was refused while somebody else had the tile
+    if (this.lock.mine && was !== true) {
+      this.sheet.adopt();
+      if (was === false) this.sheet.lookAgain();
     }
+    if (this.lock.taken && was !== false && !this.queue.held) this.tool.cancel();
+    this.screen.refresh();
+  }
+
+  takeOver() {
+    return this.lock.takeOver();
+  }
+
+  /** Give up the strokes that wait for the tile. */
+  dropWaiting() {
+    return this.sheet.drop();
+  }
+
+  /** Work on one's own second opinion, or on the tile's labels again. */
+  wishOpinion(opinion) {
+    this.onOpinion?.(opinion);
+  }
+
+  /** The person gave another name. */
+  renamed(name) {
+    this.onRenamed?.(name);
+    this.open(this.tile, { opinion: this.opinion }); // an opinion is another person's now
+    this.lock.renew();
+  }
+
+  // ---- drawing: points are tile coordinates ----
+
+  get tool() {
+    return this.tools[this.settings.tool];
+  }
+
+  get classIndex() {
+    return this.settings.classIndex;
+  }
+
+  /** What a stroke paints now. */
+  get paintClass() {
+    return this.erasing || this.settings.tool === "eraser" ? UNLABELLED : this.classIndex;
+  }
+
+  /** Its colour on the screen. */
+  get ink() {
+    return this.paintClass === UNLABELLED ? "#ffffff" : `rgb(${this.colours[this.paintClass].join(" ")})`;
+  }
+
+  /** The classes' colours on the screen. */
+  get colours() {
+    return paletteColours(this.settings.palette, this.classes);
+  }
+
+  get guard() {
+    return this.settings.guard;
+  }
+
+  begin(point, how = {}) {
+    const { alt = false, erase = false } = how;
+    if (!this.ready || this.down) return;
+    if (alt) {
+      this.pickClass(point);
+      return;
+    }
+    if (!this.mayWrite) {
+      this.screen.pointOutBanner();
+      return;
+    }
+    Object.assign(this, { down: true, erasing: erase });
+    this.tool.begin(point, how);
     this.screen.refresh();
   }
 
   /** The pointer moved, with its button down (`drawing`) or not. */
   move(point, drawing) {
-    const { shape } = this;
-    if (shape instanceof Path && drawing) {
-      const changed = this.labels.paint(shape.extend(point), this.paintClass);
-      if (changed) this.screen.redraw(changed);
-      if (shape.full) { // go on in a second stroke
-        this.#send(shape);
-        this.shape = new Path(point, this.radius, this.tile);
-      }
-    } else if (shape instanceof Rectangle && drawing) {
-      shape.moveTo(point);
-    } else if (shape instanceof Polygon) {
-      shape.pointer = point;
-      if (drawing && this.#screenDistance(point, shape.points.at(-1)) > 5) shape.add(point);
-    }
+    if (this.ready) this.tool.move(point, drawing && this.down);
   }
 
   end() {
-    if (this.shape instanceof Path || this.shape instanceof Rectangle) {
-      const { shape } = this;
-      this.shape = null;
-      this.#send(shape);
-    }
+    if (!this.down) return;
+    this.down = false;
+    this.tool.end();
+    this.erasing = false;
+    this.screen.refresh();
   }
 
-  closePolygon() {
-    const { shape } = this;
-    if (!(shape instanceof Polygon)) return;
-    if (!shape.complete) return this.#say("A polygon needs at least three corners.");
-    this.shape = null;
-    this.#send(shape);
-  }
-
-  /** The second click of two: closes, unless the first did so already and the second began anew. */
   doubleClick() {
-    if (this.shape instanceof Polygon && this.shape.points.length === 1) this.cancel();
-    else this.closePolygon();
+    if (this.ready) this.tool.doubleClick();
   }
 
-  removeCorner() {
-    if (!(this.shape instanceof Polygon)) return;
-    this.shape.points.pop();
-    if (this.shape.points.length === 0) this.shape = null;
-    this.screen.refresh();
+  /** Show paint ([{spans, classIndex}]) at once, where the guard lets it; returns the changed rectangle, or null. */
+  paint(paint) {
+    return this.sheet.paint(paint, this.guard);
   }
 
-  /** Drop the polygon or rectangle in the air. A brush stroke is on the raster already: undo it instead. */
-  cancel() {
-    this.screen.toggleHelp(false);
-    if (this.shape instanceof Path) return;
-    this.shape = null;
-    this.screen.refresh();
-  }
-
-  #send(shape) {
-    const { spans } = shape, classIndex = this.paintClass;
-    if (spans.length === 0) return; // beside the tile
+  /** Queue a stroke. `paint` is shown at once, unless it was `painted` already; `guard` may be the stroke's own. */
+  send(body, paint = [], { painted = false, guard = this.guard } = {}) {
     this.notice = null;
-    if (!(shape instanceof Path)) this.screen.redraw(this.labels.paint(spans, classIndex));
-    this.queue.push("strokes", { tool: this.tool, class_index: classIndex, ...shape.body }, { spans, classIndex });
+    if (!painted) this.screen.redraw(this.sheet.paint(paint, guard) ?? undefined);
+    this.queue.push("strokes", guardIsFree(guard) ? body : { ...body, guard }, paint, guard);
   }
 
-  #nearFirstCorner(point) {
-    return this.shape.complete && this.#screenDistance(point, this.shape.points[0]) < CLOSING_DISTANCE;
-  }
-
-  #screenDistance(a, b) {
-    return Math.hypot(a[0] - b[0], a[1] - b[1]) * this.view.scale;
+  /** Go on with the class of the label at a point; false where there is none to pick. */
+  pickClass(point) {
+    const classIndex = this.labels.classAt(...point);
+    if (classIndex !== null) this.set({ classIndex });
+    return classIndex !== null;
   }
 
   // ---- commands (see commands.js) ----
 
-  setTool(tool) {
-    if (this.shape instanceof Path) return; // not in the middle of a stroke
-    this.shape = null;
-    this.#set({ tool });
+  /** Keep settings; `true` for `redraw` where the picture depends on them. */
+  set(change, redraw = false) {
+    Object.assign(this.settings, change);
+    keepSettings(this.settings);
+    if (redraw) this.screen.redraw();
+    else this.screen.refresh();
+  }
+
+  setTool(id) {
+    if (this.down || id === this.settings.tool) return; // not in the middle of a stroke
+    const { unavailable } = this.tools[id];
+    this.notice = unavailable;
+    this.tool.deactivate();
+    if (this.settings.tool !== "picker" && this.settings.tool !== "hand") this.toolBefore = this.settings.tool;
+    this.set({ tool: id });
+    this.tool.activate();
   }
 
   setClass(classIndex) {
-    if (this.shape instanceof Path) return;
-    const tool = this.tool === "eraser" || this.tool === "hand" ? "brush" : this.tool; // a class is chosen to paint it
-    this.#set({ classIndex, tool });
+    if (this.down) return;
+    if (["eraser", "hand", "picker"].includes(this.settings.tool)) this.setTool("brush"); // a class is chosen to paint it
+    this.set({ classIndex });
   }
 
   setRadius(radius) {
-    this.#set({ radius: Math.min(RADII[1], Math.max(RADII[0], radius)) });
+    this.set({ radius: Math.min(RADII[1], Math.max(RADII[0], radius)) });
   }
 
   resizeBrush(factor) {
-    const stepped = factor > 1 ? Math.max(this.radius + 0.5, this.radius * factor) : Math.min(this.radius - 0.5, this.radius * factor);
+    const { radius } = this.settings;
+    const stepped = factor > 1 ? Math.max(radius + 0.5, radius * factor) : Math.min(radius - 0.5, radius * factor);
     this.setRadius(Math.round(stepped * 2) / 2);
   }
 
+  /** The size slider of brush and eraser; logarithmic, since small brushes need the finer steps. */
+  get sizeOption() {
+    const { radius } = this.settings, [least, most] = RADII;
+    return {
+      kind: "range", label: "Size", name: "Brush size", min: 0, max: 100, step: 1, text: `${radius * 2} px`, keys: "[ and ]",
+      value: (100 * Math.log(radius / least)) / Math.log(most / least),
+      set: (value) => this.setRadius(Math.round(least * (most / least) ** (value / 100) * 2) / 2),
+    };
+  }
+
+  paintOver(over) {
+    if (this.down) return;
+    this.set({ guard: { ...this.guard, over } });
+  }
+
+  toggleProtected(index) {
+    if (this.down) return;
+    const { protect } = this.guard;
+    this.set({ guard: { ...this.guard, protect: protect.includes(index) ? protect.filter((other) => other !== index) : [...protect, index].sort() } });
+  }
+
+  freeGuard() {
+    this.set({ guard: FREE });
+  }
+
+  get guardSentence() {
+    return guardSentence(this.guard, this.classes);
+  }
+
   setOpacity(opacity) {
-    this.#set({ opacity });
-    this.screen.redraw();
+    this.set({ opacity }, true);
+  }
+
+  changeOpacity(step) {
+    this.setOpacity(Math.min(1, Math.max(0.05, this.settings.opacity + step)));
   }
 
   toggleOutline() {
-    this.#set({ outlined: !this.outlined });
-    this.screen.redraw();
+    this.set({ outlined: !this.settings.outlined }, true);
   }
 
   hideLabels(hidden) {
@@ -257,10 +303,25 @@ export class Painter {
     this.screen.redraw();
   }
 
-  #set(change) {
-    Object.assign(this, change);
-    keepSettings(this);
-    this.screen.refresh();
+  setPalette(palette) {
+    this.set({ palette });
+    this.labels.recolour(this.colours);
+    this.screen.recoloured();
+    this.screen.redraw();
+  }
+
+  togglePalette() {
+    this.setPalette(this.settings.palette === "deepglobe" ? "safe" : "deepglobe");
+  }
+
+  adjustImage(change) {
+    this.set({ image: { ...this.settings.image, ...change } });
+    this.pyramid.adjust(this.settings.image);
+    this.screen.redraw();
+  }
+
+  plainImage() {
+    this.adjustImage(PLAIN_IMAGE);
   }
 
   zoom(factor, x = this.view.width / 2, y = this.view.height / 2) {
@@ -278,37 +339,46 @@ export class Painter {
     this.screen.redraw();
   }
 
+  confirm(how) {
+    if (this.ready && !this.down) this.tool.confirm(how);
+  }
+
+  back() {
+    return this.ready && this.tool.back();
+  }
+
+  /** Drop what is in the air. A brush stroke is on the raster already: undo it instead. */
+  cancel() {
+    this.screen.toggleHelp(false);
+    if (this.down && this.tool.unsent.length > 0) return;
+    this.notice = null;
+    this.tool.cancel();
+    this.screen.refresh();
+  }
+
   undo() {
-    if (this.shape instanceof Polygon) this.removeCorner();
-    else if (!this.shape && this.canUndo) this.queue.push("undo", {}, null);
+    if (this.down || (this.tool.busy && this.back())) return;
+    if (this.canUndo) this.queue.push("undo", {});
   }
 
   redo() {
-    if (!this.shape && this.canRedo) this.queue.push("redo", {}, null);
+    if (!this.down && this.canRedo) this.queue.push("redo", {});
   }
 
   startFromGivenMask() {
-    if (this.ready) this.queue.push("import", {}, null);
+    if (this.ready && this.mayWrite) this.queue.push("import", {});
   }
 
   clear() {
-    if (this.ready) this.queue.push("clear", {}, null);
-  }
-
-  fullscreen() {
-    this.screen.toggleFullscreen();
-  }
-
-  toggleHelp() {
-    this.screen.toggleHelp();
+    if (this.ready && this.mayWrite) this.queue.push("clear", {});
   }
 
   get canUndo() {
-    return this.ready && (this.shape instanceof Polygon || this.state.undo > 0 || this.queue.waiting.length > 0);
+    return this.ready && (this.tool.busy || (this.mayWrite && (this.state.undo > 0 || this.queue.waiting.length > 0)));
   }
 
   get canRedo() {
-    return this.ready && (this.state.redo > 0 || this.queue.waiting.length > 0);
+    return this.ready && this.mayWrite && (this.state.redo > 0 || this.queue.waiting.length > 0);
   }
 
   get hasGivenMask() {
@@ -319,11 +389,15 @@ export class Painter {
     return this.ready && this.state.counts.some(({ pixels }) => pixels > 0);
   }
 
+  /** What tests and the console may ask; see main.js. */
   summary() {
+    const { tool, classIndex, radius, guard } = this.settings, { queue, lock } = this;
     return {
-      ready: this.ready, tile: this.tile?.id ?? null, tool: this.tool, classIndex: this.classIndex, radius: this.radius,
-      unsaved: this.queue?.waiting.length ?? 0, busy: this.queue?.running ?? false, sequence: this.state?.sequence ?? null, trouble: this.queue?.trouble ?? null,
-      counts: this.state?.counts ?? null, scale: this.view?.scale ?? null,
+      ready: this.ready, tile: this.tile?.id ?? null, tool, classIndex, radius, guard, settings: this.settings, opinion: Boolean(this.opinion),
+      hint: this.tool.hint, inTheAir: this.tool.busy, notice: this.notice, suggestion: this.suggestion.id,
+      unsaved: queue?.waiting.length ?? 0, busy: Boolean(queue && (queue.running || queue.waiting.length > 0)), trouble: queue?.trouble ?? null, held: queue?.held ?? null,
+      lock: lock ? { mine: lock.mine, holder: lock.holder } : null,
+      sequence: this.state?.sequence ?? null, undo: this.state?.undo ?? null, redo: this.state?.redo ?? null, counts: this.state?.counts ?? null, scale: this.view?.scale ?? null,
     };
   }
 }

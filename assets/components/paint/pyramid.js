@@ -1,6 +1,8 @@
 // The tile's image, in squares of 256 pixels at the level that the zoom needs. A square that has not arrived yet is
 // drawn from a coarser one, so that panning never shows holes.
 
+import { adjusted, isPlain, lookupTable } from "./image_adjustment.js";
+
 const SQUARE = 256;
 const KEPT = 320; // squares in memory: some 80 MB
 
@@ -10,11 +12,37 @@ export class Pyramid {
     Object.assign(this, { address, maxZoom, width, height, onLoad, onError });
     this.squares = new Map(); // "z/x/y" -> {image, state}, least recently used first
     this.closed = false;
+    this.settings = null; // of the image's looks, where it is not shown as it is
   }
 
   close() {
     this.closed = true;
     this.squares.clear();
+  }
+
+  /** Show the image adjusted (see image_adjustment.js) from now on. */
+  adjust(settings) {
+    this.settings = isPlain(settings) ? null : settings;
+    this.table = this.settings && lookupTable(settings);
+  }
+
+  /** What to draw of a square that has arrived: its image, or that adjusted, made when it is first seen. */
+  #picture(square) {
+    if (!this.settings) return square.image;
+    if (square.settings !== this.settings) {
+      square.adjusted = adjusted(square.image, this.settings, this.table);
+      square.settings = this.settings;
+    }
+    return square.adjusted;
+  }
+
+  /** Draw the whole tile small, into a rectangle of the context; false while it has not arrived. */
+  drawWhole(context, x, y, width, height) {
+    const whole = this.#square(0, 0, 0);
+    if (whole.state !== "ready") return false;
+    const step = 2 ** this.maxZoom;
+    context.drawImage(this.#picture(whole), 0, 0, Math.min(this.width / step, whole.image.naturalWidth), Math.min(this.height / step, whole.image.naturalHeight), x, y, width, height);
+    return true;
   }
 
   /** Draw what the view shows; `clip` (left, top, right, bottom on the screen) limits it. */
@@ -49,7 +77,7 @@ export class Pyramid {
     const snap = (value) => Math.round(value * ratio) / ratio;
     const [x0, y0] = view.toScreen(left, top).map(snap), [x1, y1] = view.toScreen(right, bottom).map(snap);
     context.drawImage(
-      shown.image, sourceLeft, sourceTop,
+      this.#picture(shown), sourceLeft, sourceTop,
       Math.min((right - left) / shownStep, shown.image.naturalWidth - sourceLeft),
       Math.min((bottom - top) / shownStep, shown.image.naturalHeight - sourceTop),
       x0, y0, x1 - x0, y1 - y0,

@@ -21,17 +21,17 @@ class SaveQueue {
   constructor(server) {
     this.server = server;
     this.unsaved = new UnsavedStrokes(server.key);
-    this.waiting = []; // {path, body (JSON), annotator, paint, open}
+    this.waiting = []; // {path, body (JSON), annotator, paint, guard}
     this.trouble = null; // a sentence, while the server does not take them
     this.held = null; // a sentence, while somebody else holds the tile
-    this.listener = null; // {accept(reply, item), refused(sentence, item), changed()}
+    this.listener = null; // {accept(reply, item), refused(sentence, item), held(), changed()}
     this.running = false;
   }
 
-  /** `paint` ([{spans, classIndex}]) is what the canvas shows already, where `open` (see guard.js) let it be changed. */
-  push(path, body, paint = [], open = null) {
+  /** `paint` ([{spans, classIndex}]) is what the canvas shows already, where `guard` let it be changed. */
+  push(path, body, paint = [], guard = undefined) {
     const key = newKey();
-    const item = { path, key, body: JSON.stringify({ ...body, client_key: key }), annotator: annotator(), paint, open };
+    const item = { path, key, body: JSON.stringify({ ...body, client_key: key }), annotator: annotator(), paint, guard };
     this.waiting.push(item);
     this.unsaved.keep(item);
     this.start();
@@ -80,7 +80,10 @@ class SaveQueue {
         continue;
       }
       this.held = held ?? null;
-      if (held) break;
+      if (held) {
+        this.listener?.held();
+        break;
+      }
       wait = FIRST_WAIT;
       this.waiting.shift();
       this.unsaved.forget(item);

@@ -1,6 +1,6 @@
 // The borders of all superpixels in view, as lines one screen pixel wide at every zoom. Kept until the view changes.
 
-const INK = 0x8cffffff; // white, a little more than half opaque (alpha first, as the bytes lie)
+const WHITE = 0xffffff;
 
 const kept = { key: null, canvas: null };
 const numbers = new WeakMap(); // a map's number, for the key
@@ -15,6 +15,7 @@ export function drawBorders(context, view, map) {
 function drawn(view, map) {
   const width = Math.ceil(view.width), height = Math.ceil(view.height);
   const canvas = new OffscreenCanvas(width, height), target = canvas.getContext("2d");
+  const ink = ((view.scale < 0.5 ? 0x58 : 0x90) << 24 | WHITE) >>> 0; // fainter where they lie close (alpha first, as the bytes lie)
   const image = target.createImageData(width, height), out = new Uint32Array(image.data.buffer);
   const columns = Int32Array.from({ length: width }, (_, x) => {
     const column = Math.floor((x + 0.5 - view.left) / view.scale);
@@ -28,7 +29,7 @@ function drawn(view, map) {
       const column = columns[x];
       if (column < 0 || columns[x - 1] < 0) continue;
       const id = map.ids[here + column];
-      if (id !== map.ids[here + columns[x - 1]] || (above >= 0 && id !== map.ids[above + column])) out[y * width + x] = INK;
+      if (id !== map.ids[here + columns[x - 1]] || (above >= 0 && id !== map.ids[above + column])) out[y * width + x] = ink;
     }
     above = here;
   }

@@ -1,15 +1,12 @@
 // The way to the routes of one sheet: a tile's labels, or one's own second opinion on it.
 
-import { personHeaders } from "./person.js";
+import { annotator, personHeaders } from "./person.js";
 
 export class Server {
   constructor(baseUrl, tile, opinion) {
     Object.assign(this, { baseUrl, tile, opinion });
-  }
-
-  /** The sheet's name in this browser: another workspace at the same address has other tiles under the same numbers. */
-  get key() {
-    return `${this.baseUrl}/labels/${this.tile.id}@${this.tile.version}${this.opinion ? "?opinion" : ""}`;
+    // The sheet's name in this browser: another workspace at the same address has other tiles under the same numbers.
+    this.key = `${baseUrl}/labels/${tile.id}@${tile.version}${opinion ? `?opinion=${annotator()}` : ""}`;
   }
 
   /** The address of a route of the sheet ("state.json"), or of any other where `name` begins with a slash. */

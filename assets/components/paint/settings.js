@@ -1,7 +1,7 @@
 // What a person chose outlives a reload of the page: tool, class, guard, looks.
 
 import { FREE } from "./guard.js";
-import { UNLABELLED } from "./labels.js";
+import { UNLABELLED } from "./classes.js";
 
 const KEY = "tilewright.paint";
 

@@ -9,6 +9,13 @@ export const hundredths = ([x, y]) => [Math.round(x * 100) / 100, Math.round(y *
 
 export const ringsSpans = (rings, { width, height }) => polygonSpans(rings, width, height);
 
+/** How many pixels spans cover, where they do not overlap. */
+export function pixelsOf(spans) {
+  let pixels = 0;
+  for (let i = 0; i < spans.length; i += 3) pixels += spans[i + 2] - spans[i + 1];
+  return pixels;
+}
+
 /** What a stroke's body covers, as [{spans, classIndex}]; empty where only the server can tell (fill, region tools). */
 export function paintOf(body, { width, height }) {
   const spans = spansOf(body, width, height);

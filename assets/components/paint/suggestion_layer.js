@@ -7,6 +7,7 @@ import { SuggestedRegions } from "./suggested_regions.js";
 
 const PERIOD = 9; // CSS pixels from one stripe to the next
 const BETWEEN = 0.22; // of the stripes' opacity
+const ASIDE = 0.5; // of its opacity while another tool is in hand: the image must be seen
 
 export class SuggestionLayer {
   above = true; // the labels: it leaves them out itself
@@ -43,9 +44,8 @@ export class SuggestionLayer {
   }
 
   show(suggestionShown) {
-    this.painter.set({ suggestionShown });
+    this.painter.set({ suggestionShown }, true);
     this.want(this.wanted);
-    this.painter.screen.redraw();
   }
 
   /** The least confidence that is shown and accepted, 0 to 1. */
@@ -143,7 +143,7 @@ export class SuggestionLayer {
     paper.fillRect(left, top, right - left, bottom - top);
     paper.restore();
     context.save();
-    context.globalAlpha = this.settings.suggestionOpacity;
+    context.globalAlpha = this.settings.suggestionOpacity * (this.settings.tool === "suggestion" ? 1 : ASIDE);
     context.drawImage(scratch, left * ratio, top * ratio, (right - left) * ratio, (bottom - top) * ratio, left, top, right - left, bottom - top);
     context.restore();
   }

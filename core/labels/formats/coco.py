@@ -83,7 +83,7 @@ class CocoContent:
             else:
                 _paint_runs(raster, [(meanings[a.key], a.counts) for a in some if a.counts is not None])
         if missed:
-            notes.append(f"{missed:,} polygons lie outside the tile or cover no pixel's centre.")
+            notes.append(f"Outside the tile, or over no pixel's centre: {missed:,} polygons.")
         others = len(self.images) - 1
         notes.append(
             f"{len(annotations):,} annotations of {image.file_name}"

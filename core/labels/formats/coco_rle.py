@@ -24,8 +24,10 @@ def counts_of_mask(mask: NDArray[np.bool_], *, top: int, left: int, shape: tuple
     (column, row), (_, behind) = np.nonzero(steps == 1), np.nonzero(steps == -1)
     starts = (left + column) * shape[0] + top + row
     ends = (left + column) * shape[0] + top + behind
+    if not starts.size:
+        return np.array([shape[0] * shape[1]], np.int64)
     apart = starts[1:] != ends[:-1]  # a run that ends a column and one that begins the next are one
-    starts, ends = starts[np.append(True, apart)[: len(starts)]], ends[np.append(apart, True)[-len(ends) :]]
+    starts, ends = starts[np.append(True, apart)], ends[np.append(apart, True)]
     edges = np.column_stack((starts, ends)).reshape(-1)
     counts = np.diff(edges, prepend=0, append=shape[0] * shape[1])
     return counts[:-1] if len(counts) > 1 and counts[-1] == 0 else counts

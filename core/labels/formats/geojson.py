@@ -75,7 +75,7 @@ class GeoJsonContent:
             )
         notes = [said[0].upper() + said[1:] + "."]
         if missed:
-            notes.append(f"{missed:,} of {len(polygons):,} polygons lie outside the tile or cover no pixel's centre.")
+            notes.append(f"Outside the tile, or over no pixel's centre: {missed:,} of {len(polygons):,} polygons.")
         if self.others:
             notes.append(f"{self.others:,} points or lines were left out; only polygons have pixels.")
         return Placed(raster, tuple(notes))
@@ -137,7 +137,13 @@ def read(path: Path, content: dict[str, Any]) -> Reading:
     keys = Counter(polygon.key for polygon in polygons)
     in_pixels = content.get("pixel_coordinates") is True
     body = GeoJsonContent(path.name, tuple(polygons), _crs(path, content), in_pixels, others)
-    return Reading(Format.GEOJSON, f"{len(polygons):,} polygons", body, dict(keys), known_meanings(keys))
+    return Reading(
+        Format.GEOJSON,
+        f"{len(polygons):,} polygon{'s' if len(polygons) != 1 else ''}",
+        body,
+        dict(keys),
+        known_meanings(keys),
+    )
 
 
 def encode(raster: ClassRaster, grid: Grid) -> bytes:
@@ -242,7 +248,7 @@ def _crs(path: Path, content: dict[str, Any]) -> CRS | None:
     if isinstance(name, str) and _CRS84.match(name):
         return _WGS84
     try:
-        code = re.fullmatch(r"(?:urn:ogc:def:crs:)?(\w+):[\d.]*:?(\d+)", str(name), re.IGNORECASE)
+        code = re.fullmatch(r"(?:urn:ogc:def:crs:)?(\w+):(?:[\d.]*:)?(\d+)", str(name), re.IGNORECASE)
         return CRS.from_user_input(f"{code[1]}:{code[2]}" if code else str(name)[:2000])
     except CRSError as error:
         raise InputError(

@@ -1,6 +1,5 @@
 """GeoTIFF class rasters: one band of class indices with CRS, transform, colour table and nodata."""
 
-from affine import Affine
 from rasterio.io import MemoryFile
 
 from core.classes import CLASS_NAMES, PALETTE, UNLABELLED, ClassRaster
@@ -23,9 +22,9 @@ def encode(raster: ClassRaster, grid: Grid) -> bytes:
         "width": grid.width,
         "compress": "deflate",
         "nodata": UNLABELLED,
-        "crs": grid.crs,
-        "transform": grid.transform if grid.crs is not None else Affine.identity(),
     }
+    if grid.crs is not None:
+        profile |= {"crs": grid.crs, "transform": grid.transform}
     if min(grid.height, grid.width) >= BLOCK:
         profile |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK}
     with MemoryFile() as memory:

@@ -2,7 +2,7 @@
 
 What a picture holds is told from its pixels, never from its name:
 
-- colours that are DeepGlobe's, or near them as a lossy copy has them: a DeepGlobe mask, by the 128 threshold;
+- colours that are DeepGlobe's, or many more all near them as a lossy copy has: a DeepGlobe mask, by the 128 threshold;
 - values 0 to 5, with or without 255: our own class raster;
 - other values or colours, up to 64 of them: a person must say what each one means;
 - more than that: a photograph or a probability map, and refused.
@@ -20,7 +20,7 @@ from PIL import Image
 from rasterio.errors import RasterioError
 
 from core.catalog.images import read_info
-from core.classes import CLASS_COUNT, CLASS_NAMES, PALETTE, UNLABELLED, decode_colours
+from core.classes import CLASS_COUNT, CLASS_NAMES, PALETTE, UNLABELLED, ClassRaster, decode_colours
 from core.errors import InputError
 from core.labels.formats.class_names import class_of_colour
 
@@ -31,7 +31,9 @@ NO_CODE = 255
 MAX_KEYS = 64
 NEAR = 48
 """How far a channel may stray from 0 or 255 and still be taken for it: JPEG at quality 75 strays some 40."""
-NEAR_SHARE = 0.95
+NEAR_SHARE = 0.8
+STRAY_SHARE = 0.001
+"""Up to this share of pixels off the palette, a mask was merely retouched somewhere."""
 MAX_UNDECIDABLE = 0.05
 _PNG_GREY = 0
 
@@ -58,7 +60,10 @@ class Picture:
 
 def read_picture(path: Path) -> Picture:
     """Read a label picture. Raises ``InputError`` where it is none, cut short, too large, or of too many colours."""
-    read_info(path)  # the header, its bounds and the end mark, before a pixel is decoded
+    try:
+        read_info(path)  # the header, its bounds and the end mark, before a pixel is decoded
+    except InputError as error:
+        raise InputError(str(error).replace(str(path), path.name)) from error  # an upload's folder means nothing
     with path.open("rb") as stream:
         start = stream.read(4)
     if start[:2] in (b"II", b"MM"):
@@ -80,7 +85,7 @@ def _from_image(path: Path, image: Image.Image) -> Picture:
     if image.mode in ("1", "L", "LA", "I;16", "I;16B", "I", "F"):
         values = np.asarray(image.getchannel(0) if image.mode == "LA" else image)
         return _from_values(path, values // _grey_step(path), None)
-    return _from_colours(path, np.asarray(image.convert("RGB")))
+    return _from_colours(path, np.asarray(image.convert("RGB")), lossy=image.format == "JPEG")
 
 
 def _grey_step(path: Path) -> int:
@@ -129,7 +134,7 @@ def _from_palette(path: Path, indices: NDArray[np.uint8], palette: NDArray[np.ui
     known = {tuple(colour) for colour in PALETTE[: CLASS_COUNT + 1].tolist()}
     grey_ramp = (palette == np.arange(256, dtype=np.uint8)[:, None]).all()
     if not grey_ramp and all(tuple(colour) in known for colour in palette[used].tolist()):
-        return _from_colours(path, palette[indices])
+        return _from_classes(decode_colours(palette[None]).raster[0][indices], ())
     picture = _from_values(path, indices, None)
     if grey_ramp or picture.question is not None:
         return picture
@@ -141,35 +146,39 @@ def _from_palette(path: Path, indices: NDArray[np.uint8], palette: NDArray[np.ui
     return Picture(picture.codes, picture.keys, picture.meanings, question, deepglobe=False)
 
 
-def _from_colours(path: Path, rgb: NDArray[np.uint8]) -> Picture:
+def _from_colours(path: Path, rgb: NDArray[np.uint8], *, lossy: bool = False) -> Picture:
     decoded = decode_colours(rgb)
-    near = rgb.size if decoded.off_palette == 0 else int(((rgb <= NEAR) | (rgb >= 255 - NEAR)).all(axis=-1).sum())
-    enough = near >= NEAR_SHARE * decoded.raster.size
-    if enough and decoded.undecidable <= MAX_UNDECIDABLE * decoded.raster.size:
-        present = np.unique(decoded.raster)
-        names = [*CLASS_NAMES, "unlabelled"]
-        numbers = [int(index) if index != UNLABELLED else CLASS_COUNT for index in present]
-        table = np.full(256, NO_CODE, np.uint8)
-        table[present] = np.arange(len(present))
-        keys = tuple(names[number] for number in numbers)
-        notes: tuple[str, ...] = ()
-        if decoded.off_palette:
-            notes = (f"{decoded.off_palette:,} pixels were not exactly of DeepGlobe's colours; the nearest was taken.",)
-        meanings = {key: int(index) for key, index in zip(keys, present, strict=True)}
-        return Picture(table[decoded.raster], keys, meanings, None, deepglobe=True, notes=notes)
+    notes = (f"{decoded.off_palette:,} pixels were not exactly of DeepGlobe's colours; the nearest was taken.",)
+    if decoded.off_palette <= STRAY_SHARE * decoded.raster.size:
+        return _from_classes(decoded.raster, notes if decoded.off_palette else ())
     packed = (rgb[..., 0].astype(np.uint32) << 16) | (rgb[..., 1].astype(np.uint32) << 8) | rgb[..., 2]
-    values, codes = _distinct(path, packed, "colours")
+    values = np.unique(packed)
+    if lossy or len(values) > MAX_KEYS:  # no legend has so many: a lossy copy, or no labels at all
+        near = ((rgb <= NEAR) | (rgb >= 255 - NEAR)).all(axis=-1).mean()
+        if near >= NEAR_SHARE and decoded.undecidable <= MAX_UNDECIDABLE * decoded.raster.size:
+            return _from_classes(decoded.raster, notes)
+        raise _too_many(path, len(values), "colours")
     keys = tuple(f"#{value:06x}" for value in values.tolist())
     known = {key: index for key in keys if (index := class_of_colour(key)) is not None}
     question = (
         f"{path.name} uses colours that are none of DeepGlobe's seven "
         f"({', '.join([key for key in keys if key not in known][:4])}); say what each one means."
     )
-    return Picture(codes, keys, known, question, deepglobe=False)
+    return Picture(np.searchsorted(values, packed).astype(np.uint8), keys, known, question, deepglobe=False)
+
+
+def _from_classes(raster: ClassRaster, notes: tuple[str, ...]) -> Picture:
+    """A picture whose classes are certain."""
+    present = np.flatnonzero(np.bincount(raster.reshape(-1), minlength=256))
+    keys = tuple("unlabelled" if index == UNLABELLED else CLASS_NAMES[index] for index in present.tolist())
+    table = np.full(256, NO_CODE, np.uint8)
+    table[present] = np.arange(len(present))
+    meanings = dict(zip(keys, present.tolist(), strict=True))
+    return Picture(table[raster], keys, meanings, None, deepglobe=True, notes=notes)
 
 
 def _from_values(path: Path, values: NDArray[Any], nodata: float | None) -> Picture:
-    found, codes = _distinct(path, values, "values")
+    found, codes = _distinct(path, values)
     if not np.isfinite(found).all() or (found != np.floor(found)).any():
         raise InputError(
             f"{path.name} holds fractions, not classes; save its most likely class of each pixel as whole numbers."
@@ -199,7 +208,7 @@ def _guess(path: Path, numbers: list[int], empty: set[int]) -> tuple[dict[str, i
     return meanings, f"{path.name} holds the values {said}, which are not 0 to 5 and 255; say what each one means."
 
 
-def _distinct(path: Path, values: NDArray[Any], what: str) -> tuple[NDArray[Any], Codes]:
+def _distinct(path: Path, values: NDArray[Any]) -> tuple[NDArray[Any], Codes]:
     """The distinct values in order, and the number of each pixel's. Raises ``InputError`` for more than 64."""
     if values.dtype == np.uint8:
         counts = np.bincount(values.reshape(-1), minlength=256)
@@ -207,12 +216,16 @@ def _distinct(path: Path, values: NDArray[Any], what: str) -> tuple[NDArray[Any]
     else:
         found = np.unique(values)
     if len(found) > MAX_KEYS:
-        raise InputError(
-            f"{path.name} holds {len(found):,} different {what}, so it is a photograph or a map of probabilities and "
-            "no labels; choose a picture with one value or colour a class."
-        )
+        raise _too_many(path, len(found), "values")
     if values.dtype == np.uint8:
         table = np.full(256, NO_CODE, np.uint8)
         table[found] = np.arange(len(found))
         return found, table[values]
     return found, np.searchsorted(found, values).astype(np.uint8)
+
+
+def _too_many(path: Path, count: int, what: str) -> InputError:
+    return InputError(
+        f"{path.name} holds {count:,} different {what}, so it is a photograph or a map of probabilities and no labels; "
+        "choose a picture with one value or colour a class."
+    )

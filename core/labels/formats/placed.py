@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core.classes import ClassRaster
 from core.labels.formats.class_names import Meanings
 from core.labels.formats.grid import Grid
@@ -33,12 +36,14 @@ FORMAT_WORDS = {
 class Placed:
     """A file's labels on a tile.
 
-    ``raster`` is uint8 of the tile's size, 255 where the file says nothing. ``notes`` are sentences on what was done:
-    where it was laid, what lies outside.
+    ``raster`` is uint8 of the tile's size, 255 where the file labels nothing. ``notes`` are sentences on what was done:
+    where it was laid, what lies outside. ``covered`` is bool of the tile's size, the pixels that the file speaks of;
+    None where that is the whole tile.
     """
 
     raster: ClassRaster
     notes: tuple[str, ...] = ()
+    covered: NDArray[np.bool_] | None = None
 
 
 class Content(Protocol):

@@ -35,7 +35,8 @@ class RasterContent:
             codes, notes = _on_the_ground(self.name, picture, grid)
         else:
             codes, notes = _by_pixels(self.name, picture, grid, offset)
-        return Placed(table[codes], (*picture.notes, *notes))
+        covered = None if codes is picture.codes else codes != NO_CODE
+        return Placed(table[codes], (*picture.notes, *notes), covered)
 
 
 def _by_pixels(name: str, picture: Picture, grid: Grid, offset: tuple[int, int]) -> tuple[Codes, tuple[str, ...]]:
@@ -53,7 +54,7 @@ def _by_pixels(name: str, picture: Picture, grid: Grid, offset: tuple[int, int])
     codes[row : row + height, column : column + width] = picture.codes
     return codes, (
         f"{name} is {width} x {height} pixels and the tile {grid.size}: it is laid at column {column}, row {row}, "
-        "and says nothing of the rest.",
+        "and the rest stays as it is.",
     )
 
 

@@ -30,7 +30,7 @@ def read_file(path: Path) -> Reading:
         raise InputError(f"{path.name} is {size / 2**30:.1f} GiB, more than is read at once; split it.")
     if path.suffix.lower() in JSON_SUFFIXES or start.startswith(_JSON_STARTS):
         return _read_json(path)
-    return _read_picture(path)
+    return _read_picture(path, is_tiff=start[:2] in (b"II", b"MM"))
 
 
 def _read_json(path: Path) -> Reading:
@@ -45,11 +45,11 @@ def _read_json(path: Path) -> Reading:
     )
 
 
-def _read_picture(path: Path) -> Reading:
+def _read_picture(path: Path, *, is_tiff: bool) -> Reading:
     picture = read_picture(path)
     height, width = picture.codes.shape
     kind = Format.DEEPGLOBE if picture.deepglobe else Format.INDEX
-    if picture.crs is not None:
+    if is_tiff:
         kind = Format.GEOTIFF
     summary = f"{width} x {height} pixels{_place(picture)}"
     content = RasterContent(path.name, picture)

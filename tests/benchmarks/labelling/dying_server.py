@@ -1,4 +1,4 @@
-"""The label server, made to kill itself (-9) at an exact moment: random kills seldom hit the few milliseconds that matter.
+"""The label server, made to kill itself (-9) at an exact moment: random kills seldom hit the milliseconds that matter.
 
 python -m tests.benchmarks.labelling.dying_server WORKSPACE PORT MOMENT WRITE
 
@@ -41,11 +41,12 @@ def arm(death: _Death) -> None:
     """Put the moments into what saves a raster and commits it."""
     save, write_bytes, commit = raster_file.save, raster_file.write_bytes, Session.commit
 
-    def saving(*arguments: Any, **options: Any) -> None:
+    def saving(*arguments: Any, **options: Any) -> Any:
         death.count()
         death.at("before the file")
-        save(*arguments, **options)
+        stored = save(*arguments, **options)
         death.at("after the file")
+        return stored
 
     def writing(path: Path, content: bytes) -> None:
         if death.left == 0 and death.moment == "half of the temporary":

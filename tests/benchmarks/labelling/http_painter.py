@@ -117,12 +117,22 @@ class HttpPainter:
         start = self._generator.uniform((spread, spread), (width - spread, height - spread))  # some of it is inside
         path = start + np.cumsum(self._generator.normal(0, spread, (corners, 2)), axis=0)
         points = np.vstack([start, path[1:]]).clip(0, (width, height)).round(2)
-        return {
+        body = {
             "client_key": self._key(),
             "tool": tool,
             "class_index": 255 if tool == "eraser" else int(self._generator.integers(CLASSES)),
             "points": points.tolist(),
-            "radius": round(float(self._generator.uniform(2, 40)), 1),
+            "guard": self._guard(),
+        }
+        radius = {"radius": round(float(self._generator.uniform(2, 40)), 1)}
+        return body | radius if tool in {"brush", "eraser"} else body
+
+    def _guard(self) -> dict[str, Any]:
+        over = self._generator.choice(["anything"] * 8 + ["unlabelled", "class"])
+        protected = self._generator.choice(CLASSES, int(self._generator.integers(3)) // 2, replace=False)
+        return {
+            "over": int(self._generator.integers(CLASSES)) if over == "class" else str(over),
+            "protect": protected.tolist(),
         }
 
     def _key(self) -> str:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from core.catalog.images import read_mask
 from core.classes import UNLABELLED, encode_colours
-from core.errors import InputError
+from core.errors import InputError, NotSavedError
 from core.labels import raster
 from tests.core.labels.painting import colours_on_disk, new_workspace
 
@@ -82,7 +82,7 @@ def test_a_full_disk_keeps_the_old_file(tmp_path, painted, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(raster.NotSavedError, match="No space left"):
+    with pytest.raises(NotSavedError, match="No space left"):
         raster.save(path, np.zeros_like(painted), "operation-2")
     assert raster.read(path, (40, 60)).operation == "operation-1"
     assert [p.name for p in tmp_path.iterdir()] == ["t_mask.png"]

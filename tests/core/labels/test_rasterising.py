@@ -106,3 +106,45 @@ def test_a_rectangle_may_be_drawn_from_any_corner_and_is_clipped_to_the_tile():
 def test_a_stroke_that_covers_no_pixel_is_refused(stroke):
     with pytest.raises(InputError, match="covers no pixel"):
         rasterise(stroke, SHAPE)
+
+
+def even_odd_of_all(rings):
+    inside = np.zeros(SHAPE, bool)
+    for ring in rings:
+        inside ^= even_odd(ring)
+    return inside
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_holes_are_cut_out_by_the_even_odd_rule_over_all_rings(seed):
+    generator = np.random.default_rng(seed)
+    outline = [(2.3, 1.7), (57.1, 3.3), (55.2, 37.9), (4.4, 38.2)]
+    holes = [[tuple(p) for p in generator.uniform((8, 8), (50, 34), (5, 2)).tolist()] for _ in range(3)]
+    expected = even_odd_of_all([outline, *holes])
+    assert np.array_equal(covered(shape_of("polygon", outline, holes=holes)), expected)
+
+
+def test_an_island_in_a_lake_is_painted_again():
+    outline, lake, island = (
+        [(low, low), (high, low), (high, high), (low, high)] for low, high in ((2, 38), (8, 32), (14, 26))
+    )
+    mask = covered(shape_of("lasso", outline, holes=[lake, island]))
+    assert [bool(mask[20, column]) for column in (5, 10, 20)] == [True, False, True]
+
+
+def test_a_hole_beside_its_polygon_is_refused_since_even_odd_would_paint_it():
+    outline, outside = [(2, 2), (20, 2), (20, 20)], [(40, 30), (50, 30), (50, 39)]
+    inside = [(15, 8), (18, 8), (18, 11)]
+    with pytest.raises(InputError, match="Hole 2 lies outside its polygon"):
+        rasterise(shape_of("polygon", outline, holes=[inside, outside]), SHAPE)
+
+
+def test_a_hole_as_large_as_its_polygon_leaves_nothing_and_says_so():
+    outline = [(2, 2), (20, 2), (20, 20)]
+    with pytest.raises(InputError, match="covers no pixel"):
+        rasterise(shape_of("polygon", outline, holes=[outline]), SHAPE)
+
+
+def test_a_polygon_without_an_area_covers_no_pixel_and_says_so():
+    with pytest.raises(InputError, match="covers no pixel"):
+        rasterise(shape_of("polygon", [(2, 2), (20, 20), (40, 40)]), SHAPE)

@@ -1,6 +1,9 @@
 import base64
+import errno
 import io
 import json
+import os
+import tempfile
 
 import numpy as np
 import pytest
@@ -9,7 +12,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from core.classes import encode_colours
-from core.labels import journal, raster
+from core.errors import NotSavedError
+from core.labels import changes, journal, raster, tile_locks
 from core.labels.requests import MAX_BODY_BYTES
 from core.labels.routes import label_routes
 from tests.core.labels.painting import new_workspace
@@ -116,9 +120,58 @@ def test_a_full_disk_asks_the_browser_to_keep_the_stroke_and_try_again(served, m
     _, [tile, _], client = served
 
     def full(*_arguments):
-        raise raster.NotSavedError("Could not write: No space left on device.")
+        raise NotSavedError("Could not write: No space left on device.")
 
     with monkeypatch.context() as patch:
         patch.setattr(raster, "save", full)
         assert client.post(f"/labels/{tile.id}/strokes", json=STROKE).status_code == 507
     assert client.post(f"/labels/{tile.id}/strokes", json=STROKE).json()["undo"] == 1
+
+
+def test_a_read_only_disk_is_told_and_the_stroke_can_be_sent_again(served, monkeypatch):
+    _, [tile, _], client = served
+
+    def read_only(*_arguments, **_options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "mkstemp", read_only)
+        answer = client.post(f"/labels/{tile.id}/strokes", json=STROKE)
+    assert answer.status_code == 507
+    assert "Read-only file system; nothing was changed there. Free some disk space" in answer.json()["error"]
+    assert client.post(f"/labels/{tile.id}/strokes", json=STROKE).json()["undo"] == 1
+
+
+def test_a_stroke_belongs_to_who_sends_it_on_the_sheet_that_they_mean(served):
+    workspace, [tile, _], client = served
+    ada = {"X-Tilewright-Annotator": "Ada"}
+    client.post(f"/labels/{tile.id}/strokes?opinion=1", json=STROKE, headers=ada)
+    assert client.get(f"/labels/{tile.id}/state.json").json()["undo"] == 0
+    assert client.get(f"/labels/{tile.id}/state.json?opinion=1", headers=ada).json()["undo"] == 1
+    assert client.get(f"/labels/{tile.id}/state.json?opinion=1").json()["undo"] == 0
+    assert (journal.load(workspace, tile.id, opinion="Ada") == 3).any()
+    undone = client.post(f"/labels/{tile.id}/undo?opinion=1", json={"client_key": "key-00002"}, headers=ada)
+    assert undone.json()["redo"] == 1
+
+
+@pytest.mark.parametrize("path", ["strokes", "undo", "redo", "clear", "import"])
+def test_a_tile_that_another_tab_holds_is_not_changed(served, path):
+    workspace, [tile, _], client = served
+    tile_locks.take(workspace, tile.id, "", annotator="Ben", tab="tab-of-ben")
+    body = STROKE if path == "strokes" else {"client_key": "key-00002"}
+    for headers in ({"X-Tilewright-Tab": "another-tab"}, {}):
+        answer = client.post(f"/labels/{tile.id}/{path}", json=body, headers=headers)
+        assert answer.status_code == 423
+        assert "Ben is labelling this tile" in answer.json()["error"]
+    assert journal.state(workspace, tile.id).sequence == 0
+
+
+def test_every_change_is_announced_and_what_changes_nothing_is_not(served):
+    workspace, [tile, _], client = served
+    heard = []
+    end = changes.listen(lambda *change: heard.append(change))
+    for number, path in enumerate(["strokes", "undo", "undo", "redo", "clear"]):
+        key = {"client_key": f"key-1000{number}"}
+        client.post(f"/labels/{tile.id}/{path}", json=STROKE if path == "strokes" else key)
+    end()
+    assert heard == [(workspace, tile.id, "")] * 4  # the second undo had nothing to take back

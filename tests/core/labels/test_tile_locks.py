@@ -161,7 +161,7 @@ for tile_id in range(1, 21):
 
 
 def test_of_several_processes_that_take_twenty_tiles_at_once_each_tile_goes_to_exactly_one(tmp_path):
-    workspace, tiles = new_workspace(tmp_path, tiles=20)
+    _, tiles = new_workspace(tmp_path, tiles=20)
     command = [sys.executable, "-c", CONTENDER, str(tmp_path)]
     running = [
         subprocess.Popen([*command, name], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

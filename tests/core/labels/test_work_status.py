@@ -97,3 +97,22 @@ def test_the_labellers_are_those_whose_strokes_stand(one):
         journal.apply(workspace, tile_id, brush([(10, 10)], class_index=class_index), annotator=name)
     journal.undo(workspace, tile_id)
     assert work_status.labellers(workspace, tile_id) == ["Ada", "Ben"]
+
+
+def test_a_tile_that_a_script_has_painted_is_in_work_although_nobody_said_so(one):
+    workspace, tile_id = one
+    journal.apply(workspace, tile_id, brush([(10, 10)]))
+    assert work_status.work(workspace, tile_id).status is Status.IN_WORK
+    assert work_status.works(workspace, 1)[tile_id].status is Status.IN_WORK
+    set_status(workspace, tile_id, Status.DONE, annotator="Ada")
+    assert work_status.works(workspace, 1)[tile_id].status is Status.DONE
+
+
+def test_the_sequence_grows_with_every_operation_of_its_own_sheet(one):
+    workspace, tile_id = one
+    assert work_status.sequence(workspace, tile_id) == 0
+    first = journal.apply(workspace, tile_id, brush([(10, 10)])).state.sequence
+    assert work_status.sequence(workspace, tile_id) == first
+    journal.apply(workspace, tile_id, brush([(10, 10)]), opinion="Ben", annotator="Ben")
+    assert work_status.sequence(workspace, tile_id) == first
+    assert work_status.sequence(workspace, tile_id, "Ben") > first

@@ -85,3 +85,27 @@ def test_two_fits_are_equal_bit_for_bit():
     first, again = fit(cells()), fit(cells())
     assert torch.equal(first.weight, again.weight)
     assert torch.equal(first.bias, again.bias)
+
+
+def test_a_start_at_the_optimum_stays_there():
+    once = fit(cells(), iterations=500)
+    again = fit_linear(cells(), windows=(1,), l2=0.01, balance=1.0, iterations=1, report=lambda *_: None, start=once)
+    raw = cells().vectors
+    assert torch.allclose(logits(once, raw).softmax(dim=1), logits(again, raw).softmax(dim=1), atol=1e-3)
+
+
+def test_a_few_iterations_from_the_head_before_lead_to_the_same_place():
+    grown = cells(counts=(44, 40, 40))
+    from_nothing = fit(cells(counts=(44, 40, 40)), l2=0.1, iterations=500)
+    start = fit(cells(), l2=0.1)
+    from_before = fit_linear(
+        grown, windows=(1,), l2=0.1, balance=1.0, iterations=10, report=lambda *_: None, start=start
+    )
+    raw = cells(counts=(44, 40, 40)).vectors
+    assert torch.allclose(logits(from_nothing, raw).softmax(dim=1), logits(from_before, raw).softmax(dim=1), atol=0.02)
+
+
+def test_a_class_that_the_start_never_saw_is_learnt():
+    start = fit(cells(counts=(40, 0, 40)))
+    both = fit_linear(cells(), windows=(1,), l2=0.01, balance=1.0, iterations=30, report=lambda *_: None, start=start)
+    assert (logits(both, cells().vectors).argmax(dim=1) == 1).sum() > 30

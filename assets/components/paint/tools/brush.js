@@ -3,7 +3,7 @@
 
 import { hundredths, MOST_POINTS } from "../shapes.js";
 import { capsuleSpans } from "../rasterise.js";
-import { UNLABELLED } from "../labels.js";
+import { UNLABELLED } from "../classes.js";
 import { Tool } from "./tool.js";
 
 export class Brush extends Tool {
@@ -14,13 +14,11 @@ export class Brush extends Tool {
     this.lastEnd = null; // where the stroke before ended
   }
 
-  get classIndex() {
-    return this.painter.settings.classIndex;
-  }
-
-  begin(point, { shift }) {
+  begin(point, { erase, shift }) {
     const start = hundredths(point);
     this.spans = [];
+    this.strokeTool = erase ? "eraser" : this.id;
+    this.classIndex = this.strokeTool === "eraser" ? UNLABELLED : this.painter.paintClass;
     if (shift && this.lastEnd) {
       this.points = [this.lastEnd];
       this.#goTo(start);
@@ -64,13 +62,12 @@ export class Brush extends Tool {
   }
 
   #send() {
-    const { id, points, spans, classIndex } = this;
+    const { strokeTool, points, spans, classIndex } = this;
     if (spans.length === 0) return; // beside the tile
-    const body = { tool: id, class_index: classIndex, points, radius: this.painter.settings.radius };
+    const body = { tool: strokeTool, class_index: classIndex, points, radius: this.painter.settings.radius };
     this.painter.send(body, [{ spans, classIndex }], { painted: true });
   }
 
-  /** What is in the air, to be painted again after the labels were fetched anew. */
   get unsent() {
     return this.points ? [{ spans: this.spans, classIndex: this.classIndex }] : [];
   }
@@ -94,10 +91,6 @@ export class Brush extends Tool {
 
 export class Eraser extends Brush {
   static id = "eraser";
-
-  get classIndex() {
-    return UNLABELLED;
-  }
 
   get hint() {
     return "Drag to take labels away; Shift and a click erase a straight line.";

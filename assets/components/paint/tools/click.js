@@ -55,6 +55,10 @@ export class Click extends Tool {
     return this.readiness?.available === false ? this.readiness.reason : null;
   }
 
+  get rightClicks() {
+    return true;
+  }
+
   begin(point, { erase, ctrl, right }) {
     const { painter } = this;
     if (this.unavailable) return painter.say(this.unavailable);

@@ -3,7 +3,7 @@
 // holes can be drawn before Enter paints the whole.
 
 import { drawRings, drawHandle } from "../ink.js";
-import { hundredths, MOST_POINTS, ringsSpans } from "../shapes.js";
+import { hundredths, MOST_POINTS, pixelsOf, ringsSpans } from "../shapes.js";
 import { Tool } from "./tool.js";
 
 const CLOSING_DISTANCE = 9; // CSS pixels from the first corner
@@ -50,11 +50,18 @@ class RingTool extends Tool {
   /** Close the ring; paint, unless it is to be (or is already) cut. */
   close(keepOpen) {
     if (this.ring.length < 3) return this.painter.say("A shape needs at least three corners.");
-    const paints = !keepOpen && !this.cutting;
-    this.rings.push(this.ring);
+    const paints = !keepOpen && !this.cutting, { ring } = this;
     this.ring = null;
+    if (this.cutting && !this.#touches(ring)) return this.painter.say("A hole lies in the shape; this one was beside it, and was dropped.");
+    this.rings.push(ring);
     if (paints) this.#paint();
     this.painter.screen.refresh();
+  }
+
+  /** Whether a hole takes something from the shape: by the even-odd rule, one beside it would be painted. */
+  #touches(hole) {
+    const pixels = (rings) => pixelsOf(ringsSpans(rings, this.painter.tile));
+    return pixels([this.rings[0], hole]) < pixels([this.rings[0]]) + pixels([hole]);
   }
 
   confirm({ shift = false } = {}) {

@@ -18,6 +18,12 @@ export class Suggestion extends Tool {
 
   activate() {
     if (!this.layer.settings.suggestionShown) this.layer.show(true);
+    this.painter.screen.redraw(); // stronger than beside other tools
+  }
+
+  deactivate() {
+    super.deactivate();
+    this.painter.screen.redraw();
   }
 
   get layer() {
@@ -77,13 +83,9 @@ export class Suggestion extends Tool {
 
   #send(mode, points, classIndex, paint) {
     const { painter, layer } = this, { guard } = painter;
-    const over = layer.settings.suggestionEverywhere ? guard.over : "unlabelled";
+    const own = layer.settings.suggestionEverywhere ? guard : { ...guard, over: "unlabelled" };
     this.hovered = null;
-    painter.say(null);
-    painter.send({
-      tool: "suggestion", class_index: classIndex, suggestion: layer.id, mode, points, threshold: layer.settings.confidence,
-      guard: { over, protect: guard.protect },
-    }, paint);
+    painter.send({ tool: "suggestion", class_index: classIndex, suggestion: layer.id, mode, points, threshold: layer.settings.confidence }, paint, { guard: own });
   }
 
   #hover() {
@@ -106,36 +108,30 @@ export class Suggestion extends Tool {
 
   get hint() {
     const { layer } = this;
-    if (!layer.settings.suggestionShown) return "The suggestion is hidden; 'Show' brings it back.";
+    if (!layer.settings.suggestionShown) return "The suggestion is hidden.";
     if (!layer.ready) return "No suggestion for this tile yet: label a little of each class with 'Learn while I paint' on, or choose a trained run.";
     return "Click a hatched region to accept it, or drag around several.";
   }
 
   get options() {
     const { painter, layer } = this, { settings } = layer;
-    const hide = { kind: "button", label: settings.suggestionShown ? "Hide" : "Show", enabled: true, run: () => layer.show(!settings.suggestionShown) };
-    if (!layer.ready) return layer.regions ? [hide] : [];
-    const name = painter.classes[settings.classIndex]?.name;
-    const oneClass = {
-      kind: "button", label: name ? `Accept all ${name}` : "Accept one class", enabled: Boolean(name) && layer.regions.classOf.includes(settings.classIndex),
-      run: () => this.#accept("class", [], { only: settings.classIndex }),
-    };
+    if (!settings.suggestionShown) return [{ kind: "button", label: "Show the suggestion", enabled: true, run: () => layer.show(true) }];
+    if (!layer.ready) return [];
+    const { confidence, suggestionEverywhere, classIndex } = settings, name = painter.classes[classIndex]?.name;
     return [
-      { kind: "slider", label: "Confidence at least", min: 0, max: 0.99, step: 0.01, value: settings.confidence, text: settings.confidence.toFixed(2), set: (confidence) => layer.setConfidence(confidence) },
-      { kind: "slider", label: "Strength", min: 0.1, max: 1, step: 0.05, value: settings.suggestionOpacity, set: (suggestionOpacity) => { painter.set({ suggestionOpacity }); painter.screen.redraw(); } },
-      { kind: "switch", label: "Everywhere", on: settings.suggestionEverywhere, set: (suggestionEverywhere) => { painter.set({ suggestionEverywhere }); painter.screen.redraw(); } },
-      oneClass,
-      { kind: "button", label: "Accept everything shown", enabled: true, run: () => this.#accept("all", [], {}) },
-      hide,
+      { kind: "range", label: "Confidence", name: "Least confidence", min: 0, max: 0.99, step: 0.01, value: confidence, text: confidence.toFixed(2), set: (least) => layer.setConfidence(least) },
+      { kind: "switch", label: "Everywhere", name: "Over labels too: accepting then replaces them", on: suggestionEverywhere, set: (on) => painter.set({ suggestionEverywhere: on }, true) },
+      { kind: "button", label: name ? `Accept ${name}` : "Accept a class", enabled: Boolean(name) && layer.regions.classOf.includes(classIndex), run: () => this.#accept("class", [], { only: classIndex }) },
+      { kind: "button", label: "Accept all", enabled: layer.regions.classOf.length > 0, run: () => this.#accept("all", [], {}) },
     ];
   }
 
   draw(context, view) {
     if (this.ring?.length > 1) drawRings(context, view, [this.ring], "#ffffff");
-    if (!this.hovered || this.ring) return;
+    if (!this.hovered || this.ring || !this.painter.screen.pointer) return;
     const { regions, region, overlay } = this.hovered;
     const { name } = this.painter.classes[regions.classOf[region]];
-    overlay.draw(context, view, { ink: `rgb(${this.painter.labels.shown[regions.classOf[region]].join(" ")})`, tint: 0.3 });
+    overlay.draw(context, view, { ink: `rgb(${this.painter.labels.shown[regions.classOf[region]].join(" ")})`, tint: 0.3, dashed: true });
     drawCaption(context, view, view.toScreen(...this.pointer), `${name}, mean confidence ${(regions.mean[region] / 255).toFixed(2)}`);
   }
 }

@@ -66,7 +66,7 @@ export class Superpixel extends Tool {
         this.trouble = null;
         if (answer.status !== 202) maps.set(grain, new SegmentMap(await ask("segments", { png: await answer.blob() }), tile));
       } catch (error) {
-        this.trouble = "The segments could not be fetched; trying again.";
+        this.trouble = error.status ? error.message : "The segments could not be fetched; trying again.";
       }
       if (this.maps === maps) this.#hover();
       if (!maps.has(grain)) await new Promise((resume) => setTimeout(resume, this.trouble ? ASK_LATER : ASK_AGAIN));
@@ -153,6 +153,6 @@ export class Superpixel extends Tool {
   draw(context, view) {
     if (!this.map) return;
     if (this.painter.settings.segmentBorders) drawBorders(context, view, this.map);
-    this.hovered?.overlay.draw(context, view, { ink: this.painter.ink, tint: 0.25, width: 2 });
+    if (this.painter.screen.pointer) this.hovered?.overlay.draw(context, view, { ink: this.painter.ink, tint: 0.25, width: 2 });
   }
 }

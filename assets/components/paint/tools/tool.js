@@ -9,6 +9,7 @@
 //   say(sentence)                    tell the user; null takes it away
 //   get(name), post(name, body)      fetch below /labels/{tile}/: a Response, or the parsed answer (see server.js)
 //   send(body, paint)                queue a stroke; `paint` is shown at once: [{spans, classIndex}], or []
+//   paint(paint)                     show it only, as a brush does while it moves; then send(..., { painted: true })
 //   set({name: value})               keep a setting
 
 export class Tool {
@@ -35,8 +36,12 @@ export class Tool {
     this.cancel();
   }
 
-  /** The pointer went down. `erase`: with a pen's other end. */
-  begin(point, { erase, shift, ctrl }) {}
+  /** The pointer went down. `erase`: with a pen's other end; `right`: its right button, if `rightClicks`. */
+  begin(point, { erase, shift, ctrl, right }) {}
+
+  get rightClicks() {
+    return false;
+  }
 
   /** The pointer moved, with its button down (`drawing`) or not. */
   move(point, drawing) {}
@@ -47,12 +52,20 @@ export class Tool {
   /** Escape: drop what is in the air. */
   cancel() {}
 
-  /** Enter, or a double click: finish what is in the air. */
+  /** Enter (`shift`: with Shift): finish what is in the air. */
   confirm({ shift = false } = {}) {}
+
+  /** The second click of two. */
+  doubleClick() {}
 
   /** Backspace, or undo: take back one step in the air; false where there is none. */
   back() {
     return false;
+  }
+
+  /** What is painted but not sent yet, to be painted again where the labels are fetched anew meanwhile. */
+  get unsent() {
+    return [];
   }
 
   /** Whether something is in the air. */
