@@ -17,7 +17,7 @@ from core.catalog.routes import tile_routes
 from core.errors import InputError
 from core.inference import store
 from core.inference.batch import Switches
-from core.labels.export_routes import export_routes
+from core.jobs.export_routes import export_routes
 from core.labels.history_routes import history_routes
 from core.labels.region_routes import region_routes
 from core.labels.routes import label_routes

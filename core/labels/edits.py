@@ -59,7 +59,8 @@ def prepare(workspace: Workspace, tile: Tile, stroke: Stroke) -> Prepared:
         case SuperpixelStroke():
             region = Region(*superpixels.region(workspace, tile, stroke.grain, stroke.segments), stroke.class_index)
         case ClickStroke():
-            from core.labels import click_to_mask  # noqa: PLC0415: it brings torch in; only who clicks waits for that
+            # It brings torch in: only who clicks waits for that, not everybody who opens a journal.
+            from core.labels import click_to_mask  # noqa: PLC0415
 
             region = Region(
                 *click_to_mask.region(workspace, tile, points=stroke.points, signs=stroke.signs, window=stroke.window),

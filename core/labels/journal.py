@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sqlalchemy import select, update
@@ -33,6 +33,9 @@ from core.labels.strokes import Box, Stroke
 from core.tables import LabelOperation
 from core.tables import Stroke as StrokeRow
 from core.workspace import Workspace
+
+Replacement = Literal["import", "clear", "restore", "opinion", "outside"]
+"""The tools that replace the whole raster: a mask, nothing, a version, a second opinion, another program's work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def replace(
     tile_id: int,
     raster: ClassRaster,
     *,
-    tool: str,
+    tool: Replacement,
     client_key: str | None = None,
     opinion: str = "",
     annotator: str = DEFAULT_ANNOTATOR,
@@ -119,7 +122,7 @@ def rework(
     tile_id: int,
     change: Callable[[ClassRaster], ClassRaster],
     *,
-    tool: str,
+    tool: Replacement,
     client_key: str | None = None,
     opinion: str = "",
     annotator: str = DEFAULT_ANNOTATOR,

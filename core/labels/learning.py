@@ -150,7 +150,7 @@ class Learning:
 
     def _ask(self, tile_id: int, *, stroke: bool) -> None:
         self._asked[tile_id] = _Asked(time.monotonic(), self._changes, stroke)
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             self._start()
         self._send(tile_id)
 
@@ -207,6 +207,10 @@ class Learning:
                     self._recover(status)
                 elif any(asked.waiting for asked in self._asked.values()):  # asked while it went idle
                     self._start_again()
+        for pipe in (process.stdin, process.stdout):
+            with suppress(BrokenPipeError):
+                if pipe is not None:
+                    pipe.close()
 
     def _take_in(self, process: subprocess.Popen[str], said: dict[str, Any]) -> None:
         if "event" not in said:  # the result, its last line
@@ -241,7 +245,6 @@ class Learning:
             )
             return
         self._notice = (f"The learner ended unexpectedly ({why}) and was started again.", now)
-        self._said = {tile_id: replace(said, state="working") for tile_id, said in self._said.items()}
         self._start_again()
 
     def _start_again(self) -> None:

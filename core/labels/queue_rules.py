@@ -68,7 +68,7 @@ ACCOUNTS: dict[Rule, Account] = {
     ),
     Rule.RAREST: Account(
         "The tile with most of the class that has the fewest labelled instances so far.",
-        f"predicted share of that class; a class that the run expects nowhere at {LEAST_SHARE:.0%} or more does not count",
+        f"predicted share of that class; one that the run expects nowhere at {LEAST_SHARE:.0%} or more does not count",
         "our own, after the rule of 20 to 50 instances for every class",
         "run",
     ),
@@ -121,7 +121,8 @@ def judge_uncertainty(facts: Sequence[Facts | None]) -> list[Judged]:
 def judge_rarest(facts: Sequence[Facts | None], instances: Sequence[int]) -> list[Judged]:
     """Predicted share of the class with the fewest labelled instances.
 
-    Only classes that take ``LEAST_SHARE`` of some tile are candidates. ``instances`` are the labelled ones per class. Of classes with equally few, the one predicted least counts.
+    Only classes that take ``LEAST_SHARE`` of some tile are candidates. ``instances`` are the labelled ones per class.
+    Of classes with equally few, the one predicted least counts.
     """
     shares = [_shares(known) for known in facts]
     known_shares = [share for share in shares if share is not None]

@@ -24,8 +24,8 @@ from core.training.linear import TrainingCells, fit_linear
 from core.training.recipe import Recipe
 from models.heads import ContextLinearHead
 
-MAX_CELLS = 6_000
-"""Cells that the head is fitted on; a fit grows with them, its accuracy hardly does (tests/benchmarks/labelling)."""
+MAX_CELLS = 4_000
+"""Cells that the head is fitted on: its time grows with them, its accuracy hardly (benchmarks/labelling/live_accuracy)."""
 
 FIRST_ITERATIONS = 60
 """Of L-BFGS from nothing: settled on every workspace that was tried."""

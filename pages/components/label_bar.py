@@ -24,8 +24,9 @@ _TROUBLE = "label_status_trouble"
 
 _WIDE = """<style>
 .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; padding-bottom: 1rem }
+.st-key-label_bar [data-stale="true"], .st-key-label_notes [data-stale="true"] { opacity: 1 !important }
 </style>"""
-"""The canvas needs the width more than the page needs margins."""
+"""The canvas needs the width more than the page needs margins; and what looks again by itself must not blink."""
 
 _VERBS = {
     Status.NEW: "Not begun after all",
@@ -40,7 +41,7 @@ def label_bar(desk: Desk) -> None:
     """The whole bar."""
     st.html(_WIDE)
     home = collection(desk.workspace, desk.tile.collection_id)
-    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="label_bar"):
         _choose_collection(desk)
         _choose_tile(desk)
         st.fragment(_live, run_every=LOOK_SECONDS)(
@@ -60,7 +61,8 @@ def label_bar(desk: Desk) -> None:
         queue_panel(desk)
         people_panel(desk)
         _files(desk)
-    st.fragment(_notes, run_every=LOOK_SECONDS)(desk)
+    with st.container(key="label_notes"):
+        st.fragment(_notes, run_every=LOOK_SECONDS)(desk)
 
 
 def _files(desk: Desk) -> None:

@@ -18,7 +18,7 @@ from core.errors import CancelledError, InputError
 from core.labels import import_files, journal, tile_locks
 from core.labels.formats.coco import tile_name
 from core.labels.formats.placed import FORMAT_WORDS, Placed, Reading
-from core.labels.formats.recognise import SUFFIXES, read_file
+from core.labels.formats.recognise import MAX_FILE_BYTES, SUFFIXES, read_file
 from core.labels.import_files import Choice, Preview, TakenAs
 from core.labels.import_many import ImportReport, import_labels
 from core.labels.requests import RefusedError
@@ -41,6 +41,7 @@ def labels_from_files(workspace: Workspace, tile: Tile, *, annotator: str, opini
         f"A file for tile {tile.name}, or several files or a zip for the tiles that are named like them",
         type=[*SUFFIXES, ".zip"],
         accept_multiple_files=True,
+        max_upload_size=MAX_FILE_BYTES // 2**20,
         key=f"label_files_{st.session_state.get(_ROUND, 0)}",
         help="DeepGlobe mask, class-index PNG, GeoTIFF, GeoJSON polygons, COCO annotations; told from the content.",
     )

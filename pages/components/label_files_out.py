@@ -7,10 +7,10 @@ import streamlit as st
 
 from core.catalog.catalogue import collection, labelled_tile_ids
 from core.jobs import log, queue, worker
+from core.jobs.export_routes import EXPORT_KIND, packed_file
 from core.jobs.outcome import JobState
 from core.jobs.queue import JobView
 from core.labels import exporting, work_status
-from core.labels.export_routes import EXPORT_KIND, packed_file
 from core.labels.formats.grid import grid_of
 from core.labels.formats.placed import Format
 from core.labels.work_status import Status

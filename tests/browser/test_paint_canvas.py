@@ -188,7 +188,7 @@ def test_a_padlock_protects_its_class(canvas: Canvas) -> None:
     lock = canvas.page.get_by_role("button", name="Protect forest")
     lock.click()
     expect(lock).to_have_attribute("aria-pressed", "true")
-    expect(canvas.page.get_by_test_id("paint-hint")).to_contain_text("forest protected")
+    expect(canvas.page.get_by_test_id("paint-hint")).to_contain_text("Forest protected")
     assert canvas.state()["guard"] == {"over": "anything", "protect": [FOREST]}
 
 
@@ -214,7 +214,7 @@ def test_looks_change_what_is_seen_and_nothing_on_disk(canvas: Canvas) -> None:
     canvas.page.get_by_role("button", name="B", exact=True).click()
     red, green, blue, _ = colour()
     assert red == green == blue > before[2]
-    canvas.page.get_by_role("button", name="Colour-safe").click()
+    canvas.page.get_by_role("button", name="Safe", exact=True).click()
     swatch = canvas.page.locator("[data-class='0'] i")
     expect(swatch).to_have_css("background-color", "rgb(213, 94, 0)")
     canvas.page.get_by_role("button", name="Image as it is").click()

@@ -284,8 +284,8 @@ def test_the_mask_that_the_model_shows_is_what_the_server_writes(canvas: RegionC
     canvas.wait_for_hint("Answered in")
     canvas.press("Enter")
     shown = canvas.shown_before_the_answer()
-    held.let_go()
     assert shown[60, 60] == AGRICULTURE
+    held.let_go()
     assert np.array_equal(canvas.saved(), shown)
 
 
@@ -308,8 +308,7 @@ def sure(confidence: NDArray[np.uint8], least: int) -> NDArray[np.bool_]:
 
 def suggest(canvas: RegionCanvas) -> str:
     raster, confidence = suggested()
-    workspace, tile = canvas.studio.workspace, canvas.tile
-    return suggestions.put(workspace, tile, raster, confidence, source="import: test")
+    return suggestions.put(canvas.studio.workspace, canvas.tile, raster, confidence, source="import: test")
 
 
 def open_suggestion(canvas: RegionCanvas) -> None:
@@ -399,31 +398,3 @@ def test_a_hidden_suggestion_cannot_be_accepted_and_comes_back_with_its_tool(can
     assert canvas.state()["unsaved"] == 0
     canvas.press("b", "a")
     canvas.wait_for_hint("Click a hatched region")
-
-
-def test_the_learning_strip_says_what_is_learnt_and_can_be_switched(canvas: RegionCanvas) -> None:
-    page = canvas.page
-    answer = {"suggestion": None, "source": "live", "sequence": 3, "learning": True, "runs": ["quick"]}
-    answer |= {"state": "ready", "sentence": "Learnt from 3 tiles.", "seconds": 1.24}
-    answer |= {"score": {"miou": 0.412, "low": 0.33, "high": 0.49, "tiles": 3}}
-    answer |= {"curve": [[0.5, 0.2, 0.1, 0.3], [2.0, 0.41, 0.33, 0.49]]}
-    asked: list[tuple[str, Any]] = []
-
-    def post(route: Route) -> None:
-        asked.append((route.request.url.rsplit("/", 1)[-1], json.loads(route.request.post_data or "")))
-        off = {"learning": False, "state": "off", "sentence": "Switched off."}
-        route.fulfill(json=answer | (off if asked[-1][0] == "learning" else {"source": "run: quick"}))
-
-    page.route("**/suggestion.json", lambda route: route.fulfill(json=answer))
-    page.route("**/learning", post)
-    page.route("**/suggest", post)
-    canvas.open()
-    expect(page.get_by_test_id("learning-state")).to_have_text("Learnt from 3 tiles. Took 1.2 s.")
-    expect(page.get_by_test_id("learning-score")).to_have_text(
-        "mIoU 0.41 [0.33–0.49] on 3 held-out tiles; 3 tiles are few"
-    )
-    expect(page.get_by_role("img", name="mIoU on held-out tiles per labelled minute")).to_be_visible()
-    page.get_by_label("Where the suggestion comes from").select_option("quick")
-    page.get_by_label("Learn while I paint").uncheck()
-    expect(page.get_by_test_id("learning-state")).to_have_text("Switched off.")
-    assert asked == [("suggest", {"run": "quick"}), ("learning", {"on": False})]

@@ -29,7 +29,7 @@ def decode(model, embedding, points, signs, previous=None):
 
 
 def test_missing_weights_are_named(tmp_path):
-    with pytest.raises(ModelError, match="encoder.onnx"):
+    with pytest.raises(ModelError, match=r"encoder\.onnx"):
         ClickModel(tmp_path)
 
 

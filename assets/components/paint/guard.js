@@ -2,6 +2,7 @@
 // the classes that are never changed. The eraser obeys it too. The server applies the same rule to what is on disk.
 
 import { UNLABELLED } from "./classes.js";
+import { capital } from "./text.js";
 
 export const FREE = { over: "anything", protect: [] };
 
@@ -19,8 +20,10 @@ export function changeable(guard, classIndex) {
   return open;
 }
 
+/** The guard in words; empty where it lets everything be. */
 export function guardSentence({ over, protect }, classes) {
   const only = over === "anything" ? "" : over === "unlabelled" ? "only unlabelled pixels may be painted" : `only ${classes[over].name} may be painted over`;
   const kept = protect.length ? `${protect.map((index) => classes[index].name).join(", ")} protected` : "";
-  return [only, kept].filter(Boolean).join("; ");
+  const all = [only, kept].filter(Boolean).join("; ");
+  return all && `${capital(all)}.`;
 }

@@ -28,7 +28,7 @@ export function markup({ commands, classes, marks }) {
           <button type="button" data-command="minimap" aria-label="Overview map" title="Overview map (M)">${icon("fold")}</button></div>
         <div class="shown-picture" data-part="shown-picture" hidden></div>
         <div class="notice" data-part="notice" role="alert" hidden></div>
-        <div class="help" data-part="help" role="dialog" aria-label="Keys" hidden>${help(commands)}</div>
+        <div class="help" data-part="help" role="dialog" aria-label="Keys" hidden><div>${help(commands)}</div></div>
       </div>
       <aside class="side">
         ${legendRows(classes, commands, marks)}

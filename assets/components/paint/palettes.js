@@ -14,7 +14,7 @@ const SAFE = {
   barren: [255, 255, 255],
 };
 
-export const PALETTES = { deepglobe: "DeepGlobe", safe: "Colour-safe" };
+export const PALETTES = { deepglobe: "DeepGlobe", safe: "Safe" };
 
 /** [red, green, blue] by class index. */
 export const paletteColours = (name, classes) => classes.map((known) => (name === "safe" ? SAFE[known.name] : known.colour));

@@ -7,7 +7,7 @@ import { SuggestedRegions } from "./suggested_regions.js";
 
 const PERIOD = 9; // CSS pixels from one stripe to the next
 const BETWEEN = 0.22; // of the stripes' opacity
-const ASIDE = 0.5; // of its opacity while another tool is in hand: the image must be seen
+const ASIDE = 0.4; // of its opacity while another tool is in hand: the image must be seen
 
 export class SuggestionLayer {
   above = true; // the labels: it leaves them out itself

@@ -20,10 +20,10 @@ export class View {
 
   resize(width, height) {
     const middle = this.toTile(this.width / 2, this.height / 2);
-    const first = this.width === 1;
+    const whole = this.width === 1 || this.isWhole;
     this.width = width;
     this.height = height;
-    if (first) this.fit();
+    if (whole) this.fit();
     else this.centreOn(middle);
   }
 

@@ -22,7 +22,7 @@ export class ViewSection {
     });
     this.options.update([
       { kind: "range", label: "Labels", name: "Label opacity", min: 5, max: 100, step: 1, value: Math.round(opacity * 100), text: `${Math.round(opacity * 100)} %`, keys: "Shift+[ and Shift+]", set: (value) => painter.setOpacity(value / 100) },
-      { kind: "choice", label: "Colours", keys: "K", value: palette, choices: Object.entries(PALETTES), set: (name) => painter.setPalette(name) },
+      { kind: "choice", label: "Colours", name: "Colours: DeepGlobe's, or safe for colour-blind eyes", keys: "K", value: palette, choices: Object.entries(PALETTES), set: (name) => painter.setPalette(name) },
       slider("brightness", "Brightness", -0.6, 0.6),
       slider("contrast", "Contrast", -0.8, 0.8),
       // Logarithmic: 1 is in the middle.

@@ -32,6 +32,10 @@ class Operation:
     body: dict[str, Any]
 
 
+class NoAnswerError(Exception):
+    """The server is gone, or went before it had answered wholly."""
+
+
 class RefusedByServerError(Exception):
     """The server answered, with an error."""
 
@@ -58,7 +62,7 @@ class HttpPainter:
             self.pending = self._next()
             try:
                 self.send(self.pending)
-            except OSError:
+            except NoAnswerError:
                 return
 
     def paint(self) -> dict[str, Any]:
@@ -70,7 +74,7 @@ class HttpPainter:
         self._post("unlock", {})
 
     def send(self, operation: Operation) -> dict[str, Any]:
-        """Send one operation; returns the answer. Raises ``OSError`` where none came."""
+        """Send one operation; returns the answer. Raises ``NoAnswerError`` where none came."""
         answer = self._post(operation.path, operation.body)
         self.settle(operation)
         return answer
@@ -101,8 +105,8 @@ class HttpPainter:
                 answer: dict[str, Any] = json.loads(reply.read())
         except urllib.error.HTTPError as error:
             raise RefusedByServerError(f"{error.code}: {error.read().decode()}") from error
-        except (http.client.HTTPException, json.JSONDecodeError) as error:  # cut off in the middle of its answer
-            raise OSError(str(error)) from error
+        except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:  # the last: cut off in its answer
+            raise NoAnswerError(str(error)) from error
         return answer
 
     def _next(self) -> Operation:

@@ -73,10 +73,10 @@ class KillingSpree:
             self._start()
             for _ in range(kills):
                 self._paint_and_kill()
-                self._open_files()
+                self.open_files()
                 self._start()
                 for painter in self.painters:
-                    self._check_after_start(painter)
+                    self.check_after_start(painter)
                 self.report.kills += 1
             for painter in self.painters:
                 self._back_and_forth(painter, FINAL_STEPS_BACK)
@@ -99,7 +99,7 @@ class KillingSpree:
         for thread in threads:
             thread.join()
 
-    def _open_files(self) -> None:
+    def open_files(self) -> None:
         """Every mask opens whole, nothing else calls itself a mask, and the database is sound."""
         for folder in {path.parent for path in self.masks}:
             for path in folder.iterdir() if folder.is_dir() else ():
@@ -132,7 +132,8 @@ class KillingSpree:
             if lost:
                 self._problem(f"tile {painter.tile_id}: {len(lost)} answered operations are not in the journal")
 
-    def _check_after_start(self, painter: HttpPainter) -> None:
+    def check_after_start(self, painter: HttpPainter) -> None:
+        """What was answered is there; what was not, wholly or not at all; undo and redo are right."""
         pending = painter.pending
         if pending is not None:
             self.report.unanswered += 1

@@ -31,13 +31,15 @@ START_SECONDS = 120  # two cores, and other work beside us
 class LabelServer:
     """A server process on one workspace and one port, which it keeps from start to start.
 
-    ``dies`` is a moment and the number of a write (see ``dying_server.py``).
+    ``dies`` is a moment and the number of a write (see ``dying_server.py``); ``failure`` a file that makes the disk of
+    the whole app fail while it is there (see ``failing_disk_app.py``).
     """
 
     workspace: Path
     port: int
     whole_app: bool = False
     dies: tuple[str, int] | None = None
+    failure: Path | None = None
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -76,10 +78,12 @@ class LabelServer:
         return self.workspace.parent / "server.log"
 
     def _command(self) -> list[str]:
+        package = "tests.benchmarks.labelling"
+        if self.failure is not None:
+            return [sys.executable, "-m", f"{package}.failing_disk_app", str(self.failure), str(self.port)]
         if self.whole_app:
             options = ["--server.port", str(self.port), "--server.headless", "true"]
             return [sys.executable, "-m", "streamlit", "run", "app.py", *options]
-        package = "tests.benchmarks.labelling"
         module = "label_server" if self.dies is None else "dying_server"
         moment = () if self.dies is None else (self.dies[0], str(self.dies[1]))
         return [sys.executable, "-m", f"{package}.{module}", str(self.workspace), str(self.port), *moment]

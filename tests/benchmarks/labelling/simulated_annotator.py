@@ -11,7 +11,7 @@ import argparse
 import json
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from core.classes import CLASS_COUNT, UNLABELLED
 from core.errors import InputError
 from core.evaluation import confusion, scores
 from core.inference.predict import load_segmenter
+from core.labels import click_to_mask, superpixels
 from core.labels.learner import RECIPE, Learner
 from core.progress import SilentProgress
 from core.training.feature_cache import FeatureCache, default_cache
@@ -31,6 +32,8 @@ from core.training.features import make_extractor
 from core.training.fit import FitRequest, fit
 from core.training.live_features import FeatureSource
 from core.training.recipe import load_recipe
+from core.workspace import Workspace
+from tests.benchmarks.labelling.annotator_region_tools import ClickToMask, WithSuggestions
 from tests.benchmarks.labelling.annotator_tools import Brush, Desk, Superpixel, Tool
 from tests.benchmarks.labelling.scratch_tiles import REAL_TILES, real_tiles
 
@@ -69,7 +72,7 @@ def curve(tool: str, seed: int, budgets: Sequence[int], cache: Path) -> list[Poi
     points: list[Point] = []
     with tempfile.TemporaryDirectory() as folder:
         workspace, tiles = real_tiles(Path(folder), sorted(also[ALSO_HELD_OUT:]))
-        _share_kept_pieces(workspace.superpixels, cache)
+        _share(workspace, cache)
         truths = {t.id: read_mask(Path(str(t.mask_path)), shape=(t.height, t.width)).raster for t in tiles}
         desk = Desk(workspace, tiles, truths, generator)
         worker = _tool(tool, desk)
@@ -90,24 +93,39 @@ def _tool(name: str, desk: Desk) -> Tool:
         return Brush()
     if name == "superpixel":
         return Superpixel()
-    from tests.benchmarks.labelling.annotator_region_tools import ClickToMask, WithSuggestions
-
     if name == "click-to-mask":
         return ClickToMask()
     extractor = make_extractor(
         encoder=RECIPE.encoder, weights=RECIPE.weights, resolution_m=RECIPE.resolution_m, device="cpu"
     )
     source = FeatureSource(extractor, default_cache())
-    silent: Callable[[str], None] = lambda _sentence: None  # noqa: E731
-    learner = Learner(desk.workspace, desk.tiles[0].collection_id, source, say=silent, progress=SilentProgress())
+    learner = Learner(desk.workspace, desk.tiles[0].collection_id, source, say=_unheard, progress=SilentProgress())
     return WithSuggestions(learner)
 
 
-def _share_kept_pieces(own: Path, shared: Path) -> None:
-    """Superpixels of a tile are the same in every workspace."""
-    (shared / own.name).mkdir(parents=True, exist_ok=True)
-    own.parent.mkdir(parents=True, exist_ok=True)
-    own.symlink_to(shared / own.name, target_is_directory=True)
+def _unheard(_sentence: str) -> None:
+    """Nobody watches the simulated annotator's learner."""
+
+
+def _share(workspace: Workspace, cache: Path) -> None:
+    """Superpixels and embeddings of a tile are the same in every workspace."""
+    for own in (workspace.superpixels, workspace.embeddings):
+        (cache / own.name).mkdir(parents=True, exist_ok=True)
+        own.symlink_to(cache / own.name, target_is_directory=True)
+
+
+def _look_ahead(name: str, cache: Path, *, clicks: bool) -> None:
+    """Make what the server makes of a tile before anybody works on it."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        workspace, [tile] = real_tiles(Path(folder), [name])
+        _share(workspace, cache)
+        superpixels.prepare(workspace, tile)
+        if clicks:
+            image = read_image(Path(tile.image_path))
+            for window in click_to_mask.windows_ahead(tile):
+                click_to_mask.embed(workspace, tile, window, image=image)
+        workspace.database.close()
 
 
 def _judge(images: Path, labels: Path, run: Path, held_out: Sequence[str], seed: int) -> float | None:
@@ -155,6 +173,9 @@ def _point(desk: Desk, *, tool: str, seed: int, budget: int, miou: float | None,
 def measure(*, seeds: int = 3, tools: Sequence[str] = TOOLS, budgets: Sequence[int] = BUDGETS) -> list[Point]:
     """All curves, one process a core."""
     with tempfile.TemporaryDirectory() as cache, ProcessPoolExecutor(max_workers=2) as pool:
+        clicks = any("click" in tool for tool in tools)
+        for made in [pool.submit(_look_ahead, name, Path(cache), clicks=clicks) for name in TRAINING]:
+            made.result()
         # The slowest first, so that no core idles in the end.
         waiting = [
             pool.submit(curve, tool, seed, budgets, Path(cache)) for tool in reversed(tools) for seed in range(seeds)

@@ -90,7 +90,7 @@ def test_a_region_is_the_pieces_pixels_in_the_smallest_box(tmp_path):
     painted = np.zeros((101, 133), bool)
     painted[box.slices] = mask
     assert np.array_equal(painted, np.isin(ids, chosen))
-    assert mask[0].any() and mask[-1].any() and mask[:, 0].any() and mask[:, -1].any()
+    assert all(edge.any() for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
 
 
 def test_pieces_are_kept_and_the_same_after_a_restart(tmp_path, monkeypatch):

@@ -38,7 +38,7 @@ OURS[:20] = 3
 
 
 def upload(app, name, content):
-    app.file_uploader[0].upload((name, content, "application/octet-stream")).run()
+    app.file_uploader[0].upload(name, content, "application/octet-stream").run()
     assert not app.exception
     return app
 

@@ -141,8 +141,8 @@ export class Click extends Tool {
     if (this.unavailable) return this.unavailable;
     if (this.running) return "Looking for the region…";
     if (this.answer) {
-      const took = `Answered in ${Math.round(this.answer.seconds * 1000)} ms`;
-      return `${took}. Click what is missing, right-click what is too much; Enter paints it, Escape drops it.`;
+      const { seconds } = this.answer, time = seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`;
+      return `Answered in ${time}. Click what is missing, right-click what is too much; Enter paints it, Escape drops it.`;
     }
     if (this.readiness?.state === "embedding") return "Preparing this tile for clicks; the first answer takes a moment longer.";
     return "Click inside a region to outline it.";

@@ -3,8 +3,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from core.jobs import queue
+from core.jobs.export_routes import EXPORT_KIND, export_routes
 from core.jobs.outcome import JobState
-from core.labels.export_routes import EXPORT_KIND, export_routes
 from core.tables import Job
 from core.workspace import open_workspace
 
