@@ -208,13 +208,15 @@ def _window(workspace: Workspace, tile: Tile, points: Sequence[Point], signs: Se
     fine = [window for window in click_windows.finer(tile) if all(window.holds(x, y) for x, y in points)]
     if not fine:
         return whole
-    try:
-        box, _, _ = _mask(workspace, tile, points=points[:1], signs=signs[:1], window=whole)
-    except NothingFoundError:
+    answer = _decode(workspace, tile, whole, points[:1], signs[:1])
+    pixel = max(tile.height, tile.width) / answer.logits.shape[0]  # tile pixels for one of the decoder's
+    found = clean(answer.logits > 0, [(points[0][0] / pixel, points[0][1] / pixel)])
+    rows, columns = np.flatnonzero(found.any(axis=1)), np.flatnonzero(found.any(axis=0))
+    if not rows.size or (1 + max(np.ptp(rows), np.ptp(columns))) * pixel > SMALL * click_windows.SIDE:
         return whole
-    best = max(fine, key=lambda window: window.margin(box.left + box.width / 2, box.top + box.height / 2))
-    small = max(box.height, box.width) <= SMALL * click_windows.SIDE
-    return best if small and is_ready(workspace, tile, best) else whole
+    x, y = (columns[0] + columns[-1] + 1) / 2 * pixel, (rows[0] + rows[-1] + 1) / 2 * pixel
+    best = max(fine, key=lambda window: window.margin(x, y))
+    return best if is_ready(workspace, tile, best) else whole
 
 
 def _check(tile: Tile, points: Sequence[Point], signs: Sequence[Sign]) -> None:

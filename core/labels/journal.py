@@ -6,9 +6,10 @@ written to disk with that key inside, then the transaction commits. So, whenever
 
 - the file's key is the journal's last: they agree, the usual case;
 - the file is missing or its key is an older one of this tile: the disk lost it; the raster is rebuilt from the journal;
-- the journal does not know the file's key: the server was killed between file and commit, or another program wrote
-  the file. What lies on disk is somebody's work and is taken in as one stroke that can be undone (tool 'outside').
-  Where the browser then sends its unanswered stroke again, the key says that it is already there.
+- the journal does not know the file's key: the server was killed between file and commit. The file also says what the
+  operation was, and the journal makes good for it: the same stroke, undo or redo. Where the browser then sends it
+  again, the key says that it is already there. A file that another program wrote is somebody's work too: it is taken
+  in as one stroke that can be undone (tool 'outside').
 """
 
 import uuid
@@ -27,7 +28,7 @@ from core.labels import compaction, edits, sheets
 from core.labels import raster as raster_file
 from core.labels.annotators import DEFAULT_ANNOTATOR
 from core.labels.instances import ClassCount, count_parts
-from core.labels.raster import StoredRaster
+from core.labels.raster import Step, StoredRaster
 from core.labels.sheets import Sheet
 from core.labels.strokes import Box, Stroke
 from core.tables import LabelOperation
@@ -249,7 +250,9 @@ class _Edit:
         raster = self.raster.copy()
         raster[sheets.box_of(row).slices] = patch
         self._note(row, key, kind)
-        self.stored = raster_file.save(self.path, raster, key)
+        source = row.geometry.get("source")
+        step = Step(kind, row.id, row.tool, row.class_index, row.annotator, source)
+        self.stored = raster_file.save(self.path, raster, key, step)
         return self._change(sheets.box_of(row))
 
     @property
@@ -293,12 +296,33 @@ class _Edit:
         return stored or raster_file.blank(self.sheet.tile)
 
     def _take_in(self, stored: StoredRaster, rebuilt: ClassRaster, key: str) -> None:
+        """Enter what the file holds and the journal does not: the operation that its step tells, else a stroke."""
+        step = (stored.step if stored.operation == key else None) or Step()
+        if self._stepped(step, rebuilt, stored.raster, key):
+            return
         box = _differing_box(rebuilt, stored.raster) or Box(0, 0, 1, 1)  # the file may differ in its key alone
-        row = _new_row(key, "outside", UNLABELLED, {}, DEFAULT_ANNOTATOR)
+        geometry = {} if step.source is None else {"source": step.source}
+        row = _new_row(key, step.tool, step.class_index, geometry, step.annotator)
         self._enter(row, box, rebuilt[box.slices], stored.raster[box.slices])
         self.previous = self._note(row, key, "stroke").id  # no browser has seen this: each must fetch anew
         if stored.operation != key:
             raster_file.save(self.path, stored.raster, key)
+
+    def _stepped(self, step: Step, rebuilt: ClassRaster, stored: ClassRaster, key: str) -> bool:
+        """Note the undo or redo of ``step``, where that leads from what the journal rebuilds to what is stored."""
+        if step.kind not in ("undo", "redo"):
+            return False
+        back = step.kind == "undo"
+        row = sheets.next_to_undo(self.session, self.sheet) if back else sheets.next_to_redo(self.session, self.sheet)
+        if row is None or row.id != step.stroke_id:
+            return False
+        stepped = rebuilt.copy()
+        stepped[sheets.box_of(row).slices] = sheets.before_of(row) if back else sheets.after_of(row)
+        if not np.array_equal(stepped, stored):
+            return False
+        row.state = "undone" if back else "done"
+        self.previous = self._note(row, key, step.kind).id
+        return True
 
 
 def _agree(stored: StoredRaster | None, last: LabelOperation | None) -> bool:

@@ -1,14 +1,15 @@
 """The class raster on disk: one palette PNG a tile, in DeepGlobe's colours.
 
 The PNG's indices *are* the class raster (0..5, 255 unlabelled) and its palette is DeepGlobe's, so any reader that asks
-for RGB gets a DeepGlobe mask byte for byte, and one that asks for indices gets ours. A text chunk names the operation
-that wrote it; ``journal.py`` compares it with its own last one.
+for RGB gets a DeepGlobe mask byte for byte, and one that asks for indices gets ours. Text chunks name the operation
+that wrote it, which ``journal.py`` compares with its own last one, and say what that operation was.
 """
 
 import io
+import json
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +18,41 @@ from PIL import Image, UnidentifiedImageError
 from core.atomic import write_bytes
 from core.classes import CLASS_COUNT, PALETTE, UNLABELLED, ClassRaster, decode_colours
 from core.errors import InputError
-from core.labels.annotators import folder_name
+from core.labels.annotators import DEFAULT_ANNOTATOR, folder_name
 from core.labels.strips import Strip, cut, encode_png
 from core.tables import Tile
 from core.workspace import Workspace
 
 OPERATION_CHUNK = "tilewright-operation"
+STEP_CHUNK = "tilewright-step"
 CACHED_RASTERS = 8  # some 6 MB each at 2448 x 2448
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """What an operation was: enough to enter it into the journal where the server died between file and commit.
+
+    ``kind`` is stroke, undo or redo; ``stroke_id`` counts for the last two, the other fields for a new stroke.
+    """
+
+    kind: str = "stroke"
+    stroke_id: int = 0
+    tool: str = "outside"
+    class_index: int = UNLABELLED
+    annotator: str = DEFAULT_ANNOTATOR
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredRaster:
-    """A raster as it lies on disk (read-only array), cut into strips too; ``operation`` wrote it (None: not ours)."""
+    """A raster as it lies on disk (read-only array), cut into strips too.
+
+    ``operation`` wrote it and ``step`` says what that was; both None where another program wrote it.
+    """
 
     raster: ClassRaster
     operation: str | None
+    step: Step | None
     strips: tuple[Strip, ...]
 
 
@@ -51,7 +72,7 @@ def blank(tile: Tile) -> StoredRaster:
     """What there is where there is no file yet."""
     raster = empty(tile)
     raster.setflags(write=False)
-    return StoredRaster(raster, None, cut(raster))
+    return StoredRaster(raster, None, None, cut(raster))
 
 
 def load(workspace: Workspace, tile: Tile) -> ClassRaster:
@@ -80,7 +101,7 @@ def read(path: Path, shape: tuple[int, int]) -> StoredRaster | None:
     return cached
 
 
-def save(path: Path, raster: ClassRaster, operation: str) -> StoredRaster:
+def save(path: Path, raster: ClassRaster, operation: str, step: Step | None = None) -> StoredRaster:
     """Write a class raster atomically, and give back a copy of it as it is kept.
 
     Raises ``NotSavedError`` where the disk is full or read-only.
@@ -90,8 +111,9 @@ def save(path: Path, raster: ClassRaster, operation: str) -> StoredRaster:
     kept = raster.copy()
     kept.setflags(write=False)
     strips = cut(kept, _cache.strips(path))
-    write_bytes(path, encode_png(strips, {OPERATION_CHUNK: operation}))
-    stored = StoredRaster(kept, operation, strips)
+    step_text = {} if step is None else {STEP_CHUNK: json.dumps(asdict(step))}
+    write_bytes(path, encode_png(strips, {OPERATION_CHUNK: operation, **step_text}))
+    stored = StoredRaster(kept, operation, step, strips)
     _cache.put(path, _stamp(path), stored)
     return stored
 
@@ -116,6 +138,7 @@ def _decode(path: Path, shape: tuple[int, int]) -> StoredRaster:
                 )
             text = image.info.get(OPERATION_CHUNK)
             operation = text if isinstance(text, str) else None
+            step = _read_step(image.info.get(STEP_CHUNK))
             if operation is not None and image.mode == "P":
                 raster = np.array(image)
                 raster[raster >= CLASS_COUNT] = UNLABELLED
@@ -127,7 +150,15 @@ def _decode(path: Path, shape: tuple[int, int]) -> StoredRaster:
             "move that file away, then they are rebuilt from the journal."
         ) from error
     raster.setflags(write=False)
-    return StoredRaster(raster, operation, cut(raster))
+    return StoredRaster(raster, operation, step, cut(raster))
+
+
+def _read_step(text: object) -> Step | None:
+    """The step in a text chunk; None where there is none, or another program's."""
+    try:
+        return Step(**json.loads(text)) if isinstance(text, str) else None
+    except (ValueError, TypeError):
+        return None
 
 
 _Stamp = tuple[int, int, int]

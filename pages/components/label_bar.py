@@ -24,7 +24,7 @@ _TROUBLE = "label_status_trouble"
 
 _WIDE = """<style>
 .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; padding-bottom: 1rem }
-.st-key-label_bar [data-stale="true"], .st-key-label_notes [data-stale="true"] { opacity: 1 !important }
+.st-key-label_bar [data-stale="true"] { opacity: 1 !important }
 </style>"""
 """The canvas needs the width more than the page needs margins; and what looks again by itself must not blink."""
 
@@ -61,8 +61,7 @@ def label_bar(desk: Desk) -> None:
         queue_panel(desk)
         people_panel(desk)
         _files(desk)
-    with st.container(key="label_notes"):
-        st.fragment(_notes, run_every=LOOK_SECONDS)(desk)
+    st.fragment(_notes, run_every=LOOK_SECONDS)(desk)
 
 
 def _files(desk: Desk) -> None:
@@ -85,7 +84,7 @@ def _choose_collection(desk: Desk) -> None:
         "Collection",
         list(known),
         key="label_collection",
-        width=124,
+        width=112,
         label_visibility="collapsed",
         format_func=lambda collection_id: known[collection_id],
         on_change=lambda: _go_to_collection(desk.workspace, st.session_state["label_collection"]),

@@ -25,6 +25,7 @@ from core.evaluation.confusion import count
 from core.inference.refine import refine
 from core.labels.simulated import simulate_instances
 from models.torchvision_import import ensure_torchvision
+from tests.benchmarks.labelling import report as labelling
 from tests.benchmarks.leave_one_out import LeaveOneOut, leave_one_out
 from tests.benchmarks.lightgbm_rgb import PARAMETERS, Peer, lightgbm_leave_one_out
 
@@ -39,6 +40,7 @@ PEER_TILES = ("119", "2774", "6399")  # LightGBM takes minutes a fold: three fol
 def main() -> None:
     """Run every part and write the page."""
     parts = [_head(), _sample(), _confusion(), _refinement(), _few_labels(), _against_lightgbm()]
+    parts += labelling.parts()
     RESULTS.write_text("\n\n".join(parts) + "\n")
     print(f"Wrote {RESULTS}")
 

@@ -212,3 +212,44 @@ def test_the_safe_palette_keeps_all_classes_apart_for_every_sight(module: Load, 
     assert _nearest(safe, sight) > 20
     if sight == "protanopia":
         assert _nearest(own, sight) < 10  # which is why there is another
+
+
+def test_an_outline_that_was_shifted_and_mended_is_as_one_drawn_anew(module: Load) -> None:
+    same = module("outline.js").evaluate("""() => {
+      const { Outline } = window.module;
+      const random = (() => { let seed = 7; return () => (seed = (seed * 16807) % 2147483647) / 2147483647; })();
+      const size = 120, classes = new Uint8Array(size * size).fill(255);
+      const inks = new Uint32Array(256);
+      for (let i = 0; i < 6; i++) inks[i] = 0xff000000 + 40 * (i + 1);
+      const labels = { width: size, height: size, classes, inks, changes: 0 };
+      const view = { width: 90, height: 70, scale: 1.5, left: -20, top: -10 };
+      const newCanvas = () => Object.assign(document.createElement("canvas"), { width: 90, height: 70 });
+      const kept = newCanvas(), fresh = newCanvas();
+      const outline = new Outline(labels), whole = [0, 0, 90, 70];
+      const read = (canvas) => canvas.getContext("2d").getImageData(0, 0, 90, 70).data;
+      for (let step = 0; step < 60; step++) {
+        let clip = whole;
+        if (step % 2) {
+          const [x, y, k] = [Math.floor(random() * 100), Math.floor(random() * 100), Math.floor(random() * 6)];
+          for (let row = y; row < y + 15; row++) classes.fill(k, row * size + x, row * size + x + 15);
+          labels.changes++;
+          const edge = (value, most) => Math.min(most, Math.max(0, value));
+          const [left, top] = [x * 1.5 + view.left, y * 1.5 + view.top];
+          clip = [edge(Math.floor(left) - 2, 90), edge(Math.floor(top) - 2, 70),
+            edge(Math.ceil(left + 22.5) + 2, 90), edge(Math.ceil(top + 22.5) + 2, 70)];
+        } else {
+          view.left += Math.round(random() * 30 - 15);
+          view.top += Math.round(random() * 30 - 15);
+        }
+        if (clip[2] <= clip[0] || clip[3] <= clip[1]) clip = whole; // the panel draws nothing then
+        const pen = kept.getContext("2d");
+        pen.clearRect(clip[0], clip[1], clip[2] - clip[0], clip[3] - clip[1]);
+        outline.draw(pen, view, clip);
+        fresh.getContext("2d").clearRect(0, 0, 90, 70);
+        new Outline(labels).draw(fresh.getContext("2d"), view, whole);
+        const [a, b] = [read(kept), read(fresh)];
+        for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return `step ${step}, pixel ${i >> 2}`;
+      }
+      return "same";
+    }""")
+    assert same == "same"

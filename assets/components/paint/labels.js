@@ -18,6 +18,7 @@ export class LabelLayer {
     this.context = this.canvas.getContext("2d");
     this.classOfColour = new Uint8Array(4096).fill(UNLABELLED); // by the upper half of each channel: quicker than a map
     colours.forEach((colour, index) => { this.classOfColour[shortColour(...colour)] = index; });
+    this.changes = 0; // counted, so that what is drawn from the labels knows when it is old
     this.outline = new Outline(this);
   }
 
@@ -34,6 +35,7 @@ export class LabelLayer {
    */
   paint(spans, classIndex, guard = FREE) {
     if (spans.length === 0) return null;
+    this.changes++;
     const open = changeable(guard, classIndex);
     let left = Infinity, top = Infinity, right = 0, bottom = 0;
     this.context.fillStyle = classIndex === UNLABELLED ? "#000" : `rgb(${this.shown[classIndex].join(" ")})`;
@@ -83,12 +85,6 @@ export class LabelLayer {
     scratch.width = scratch.height = 1; // a full tile is 24 MB
   }
 
-  /** Forget every label. */
-  empty() {
-    this.classes.fill(UNLABELLED);
-    this.context.clearRect(0, 0, this.width, this.height);
-  }
-
   /** Show the classes in other colours. */
   recolour(shown) {
     this.shown = shown;
@@ -96,6 +92,7 @@ export class LabelLayer {
   }
 
   #render({ left, top, width, height }) {
+    this.changes++;
     const image = this.context.createImageData(width, height);
     const out = new Uint32Array(image.data.buffer), inks = this.inks;
     for (let row = 0, at = 0; row < height; row++) {

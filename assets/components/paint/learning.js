@@ -58,6 +58,8 @@ export class Learning {
 
   /** Back to the live head, or to a trained run, whose prediction may take a while to be made. */
   #choose(source) {
+    this.parts.state.textContent = source === LIVE ? "Back to what is learnt here…" : `Asking run ${source} for its prediction…`;
+    this.parts.state.dataset.look = "working";
     return this.#change("suggest", { run: source === LIVE ? null : source });
   }
 

@@ -1,17 +1,17 @@
 // Runs beside the page: decodes whole-tile pictures and finds regions in them, so that the brush never waits for it.
 
-import { segmentRuns } from "./segment_map.js";
+import { superpixelRuns } from "./superpixel_map.js";
 import { NOTHING, suggestedRegions } from "./suggested_regions.js";
 
 let held = null; // the suggestion: {key, classes, confidence, width, height}
 
 const tasks = {
   /** Superpixel ids from their PNG: id = r + 256 g + 65536 b. */
-  async segments({ png }) {
+  async superpixels({ png }) {
     const { data, width: columns, height: rows } = await decoded(png);
     const ids = new Uint32Array(data.buffer);
     for (let i = 0; i < ids.length; i++) ids[i] &= 0xffffff; // bytes lie as r, g, b, a: the id, little end first
-    const answer = { ids, columns, rows, ...segmentRuns(ids, columns, rows) };
+    const answer = { ids, columns, rows, ...superpixelRuns(ids, columns, rows) };
     return [answer, [ids.buffer, answer.first.buffer, answer.runs.buffer]];
   },
 

@@ -21,7 +21,7 @@ const SETTINGS = {
   minimap: [true, isSwitch],
   folded: [{ view: true }, (value) => typeof value === "object" && value !== null],
   grain: ["medium", oneOf("fine", "medium", "coarse")], // of the superpixels
-  segmentBorders: [false, isSwitch], // whether the borders of all superpixels are shown
+  superpixelBorders: [false, isSwitch], // whether the borders of all superpixels are shown
   confidence: [0.5, within(0, 1)], // from which a suggestion is shown and accepted
   suggestionShown: [true, isSwitch],
   suggestionEverywhere: [false, isSwitch], // also over labels, then accepting replaces them

@@ -41,10 +41,15 @@ class RefusedByServerError(Exception):
 
 
 class HttpPainter:
-    """Paints on one tile that is its alone."""
+    """Paints on one tile that is its alone.
 
-    def __init__(self, url: str, tile_id: int, shape: tuple[int, int], seed: int) -> None:
-        self.url, self.tile_id = url, tile_id
+    With ``truth`` each stroke has the class that the truth has at its start, as a person's would; else one by lot.
+    """
+
+    def __init__(
+        self, url: str, tile_id: int, shape: tuple[int, int], seed: int, *, truth: ClassRaster | None = None
+    ) -> None:
+        self.url, self.tile_id, self._truth = url, tile_id, truth
         self.model = SheetModel(shape)
         self.pending: Operation | None = None
         self.answered = 0
@@ -124,12 +129,17 @@ class HttpPainter:
         body = {
             "client_key": self._key(),
             "tool": tool,
-            "class_index": 255 if tool == "eraser" else int(self._generator.integers(CLASSES)),
+            "class_index": 255 if tool == "eraser" else self._class_at(*start),
             "points": points.tolist(),
             "guard": self._guard(),
         }
         radius = {"radius": round(float(self._generator.uniform(2, 40)), 1)}
         return body | radius if tool in {"brush", "eraser"} else body
+
+    def _class_at(self, x: float, y: float) -> int:
+        if self._truth is None:
+            return int(self._generator.integers(CLASSES))
+        return int(self._truth[int(y), int(x)])
 
     def _guard(self) -> dict[str, Any]:
         over = self._generator.choice(["anything"] * 8 + ["unlabelled", "class"])

@@ -135,38 +135,48 @@ def row(name: str, seconds: list[float]) -> str:
     return f"{name:45} median {middle:7.0f} ms   p95 {high:7.0f} ms   n {len(seconds)}"
 
 
-def main() -> None:
-    """Run the app on a scratch workspace and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=24)
-    parser.add_argument("--strokes", type=int, default=60)
-    parser.add_argument("--port", type=int, help="by default a free one")
-    options = parser.parse_args()
+def measure(*, repeats: int, strokes: int, port: int | None = None) -> tuple[dict[str, list[float]], str]:
+    """Run the app on a scratch workspace: seconds by what took them, and a line on the circumstances."""
     names = sorted(path.name.removesuffix("_sat.jpg") for path in REAL_TILES.glob("*_sat.jpg"))
     with tempfile.TemporaryDirectory() as folder:
         workspace, tiles = real_tiles(Path(folder), names)
         keep_features(workspace, tiles)
         training = label_nine(workspace, tiles)
-        server = LabelServer(workspace.root, options.port or free_port(), whole_app=True)
+        server = LabelServer(workspace.root, port or free_port(), whole_app=True)
         server.start()
         try:
             painter = Painter(server.url, training[0])
             painter.ask("learning", {"on": False})
-            off = latencies(painter, options.strokes)
+            off = latencies(painter, strokes)
             painter.ask("learning", {"on": True})
             painter.wait_until_ready()
             learner = _learner(server)
-            timed = [learn_time(workspace, painter, learner) for _ in range(options.repeats + 1)][1:]
-            on = latencies(painter, options.strokes)
+            timed = [learn_time(workspace, painter, learner) for _ in range(repeats + 1)][1:]
+            on = latencies(painter, strokes)
             memory = learner.memory_info().rss / 2**20
         finally:
             server.kill()
-    print(f"{len(training)} labelled tiles, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end")
-    for stage in timed[0]:
-        print(row(stage, [each[stage] for each in timed]))
-    print(row("brush to answer, learning off", off))
-    print(row("brush to answer, learning on", on))
-    print(f"memory of the learner {memory:.0f} MB")
+    seconds = {stage: [each[stage] for each in timed] for stage in timed[0]}
+    seconds |= {"brush to answer, learning off": off, "brush to answer, learning on": on}
+    load = os.getloadavg()[0]
+    circumstances = (
+        f"{len(training)} labelled tiles, {os.cpu_count()} cores, load {load:.1f} at the end, "
+        f"memory of the learner {memory:.0f} MB"
+    )
+    return seconds, circumstances
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=24)
+    parser.add_argument("--strokes", type=int, default=60)
+    parser.add_argument("--port", type=int, help="by default a free one")
+    options = parser.parse_args()
+    seconds, circumstances = measure(repeats=options.repeats, strokes=options.strokes, port=options.port)
+    print(circumstances)
+    for what, values in seconds.items():
+        print(row(what, values))
 
 
 def _learner(server: LabelServer) -> psutil.Process:

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -138,21 +139,53 @@ def test_a_lost_or_older_mask_file_is_rebuilt_from_the_journal(one):
     assert is_on_disk(workspace, tile, expected)
 
 
+@contextmanager
+def dying_before_the_commit(monkeypatch):
+    """The file is written, and the transaction never commits."""
+    write = raster.save
+
+    def crash(*arguments):
+        write(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(raster, "save", crash)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+
+
+@pytest.mark.parametrize("step", ["undo", "redo"])
+def test_an_undo_or_redo_that_died_before_its_commit_is_made_good_for(one, monkeypatch, step):
+    workspace, tile = one
+    for x in (10, 20, 30):
+        journal.apply(workspace, tile.id, brush([(x, 20)], class_index=1))
+    journal.undo(workspace, tile.id)
+    with dying_before_the_commit(monkeypatch):
+        getattr(journal, step)(workspace, tile.id, "in-the-air-1")
+    state = getattr(journal, step)(workspace, tile.id, "in-the-air-1").state  # the browser sends it again
+    assert (state.undo, state.redo) == {"undo": (1, 2), "redo": (3, 0)}[step]
+    assert [row.tool for row in strokes_of(workspace, tile)] == ["brush"] * 3
+    for _ in range(state.redo):
+        journal.redo(workspace, tile.id)
+    assert journal.state(workspace, tile.id).counts["agriculture"].instances == 3
+
+
+def test_a_stroke_that_died_before_its_commit_keeps_who_drew_it_with_what(one, monkeypatch):
+    workspace, tile = one
+    with dying_before_the_commit(monkeypatch):
+        journal.apply(workspace, tile.id, brush([(30, 20)], class_index=3), annotator="Anna")
+    journal.load(workspace, tile.id)
+    [row] = strokes_of(workspace, tile)
+    assert (row.tool, row.class_index, row.annotator) == ("brush", 3, "Anna")
+
+
 def test_a_crash_between_file_and_commit_keeps_the_stroke_once(one, monkeypatch):
     workspace, tile = one
     journal.apply(workspace, tile.id, brush([(10, 10)], class_index=1))
     before = journal.load(workspace, tile.id)
     stroke = brush([(30, 20)], class_index=3, key="in-the-air-1")
-    write = raster.save
-
-    def crash(*arguments):
-        write(*arguments)
-        raise KeyboardInterrupt  # the transaction never commits
-
-    monkeypatch.setattr(raster, "save", crash)
-    with pytest.raises(KeyboardInterrupt):
+    with dying_before_the_commit(monkeypatch):
         journal.apply(workspace, tile.id, stroke)
-    monkeypatch.setattr(raster, "save", write)
     change = journal.apply(workspace, tile.id, stroke)  # the browser sends it again
     assert change.state.undo == 2
     assert is_on_disk(workspace, tile, journal.load(workspace, tile.id))

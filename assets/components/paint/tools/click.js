@@ -99,7 +99,7 @@ export class Click extends Tool {
       if (this.round !== round) return;
       this.clicks = this.answer?.clicks ?? []; // back to the last mask that was shown
       this.confirmed = false;
-      painter.say(error.message);
+      painter.say(error.status ? error.message : "The server does not answer; click again.");
     }
   }
 

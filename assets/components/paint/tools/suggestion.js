@@ -106,8 +106,13 @@ export class Suggestion extends Tool {
     return Boolean(this.ring);
   }
 
+  get unavailable() {
+    return this.painter.opinion ? "A second opinion is given without suggestions: the model has learnt from the first." : null;
+  }
+
   get hint() {
     const { layer } = this;
+    if (this.unavailable) return this.unavailable;
     if (!layer.settings.suggestionShown) return "The suggestion is hidden.";
     if (!layer.ready) return "No suggestion for this tile yet: label a little of each class with 'Learn while I paint' on, or choose a trained run.";
     return "Click a hatched region to accept it, or drag around several.";

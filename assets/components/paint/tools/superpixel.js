@@ -1,22 +1,22 @@
-// Superpixel brush: paints whole segments of the image (SLIC) as the pointer touches them. The server makes the segments
+// Superpixel brush: paints whole superpixels as the pointer touches them. The server cuts them
 // in the background, in three grains; until they are here the tool says so. Shift, or a pen's other end, clears instead.
 
 import { UNLABELLED } from "../labels.js";
 import { MaskOverlay } from "../mask_overlay.js";
 import { ask } from "../region_work.js";
-import { SegmentMap } from "../segment_map.js";
-import { drawBorders } from "../segment_borders.js";
+import { SuperpixelMap } from "../superpixel_map.js";
+import { drawBorders } from "../superpixel_borders.js";
 import { Tool } from "./tool.js";
 
 const GRAINS = ["fine", "medium", "coarse"];
-const MOST_SEGMENTS = 4000; // the server takes 5000 in one stroke
+const MOST_PIECES = 4000; // the server takes 5000 in one stroke
 const ASK_AGAIN = 300, ASK_LATER = 3000; // milliseconds: while it computes; after a failure
 
 export class Superpixel extends Tool {
   static id = "superpixel";
 
   opened() {
-    this.maps = new Map(); // grain -> SegmentMap
+    this.maps = new Map(); // grain -> SuperpixelMap
     this.fetching = new Set();
     this.trouble = null;
     this.drag = null; // {ids, spans, classIndex, last}
@@ -64,9 +64,9 @@ export class Superpixel extends Tool {
       try {
         const answer = await painter.get(`superpixels/${grain}.png`);
         this.trouble = null;
-        if (answer.status !== 202) maps.set(grain, new SegmentMap(await ask("segments", { png: await answer.blob() }), tile));
+        if (answer.status !== 202) maps.set(grain, new SuperpixelMap(await ask("superpixels", { png: await answer.blob() }), tile));
       } catch (error) {
-        this.trouble = error.status ? error.message : "The segments could not be fetched; trying again.";
+        this.trouble = error.status ? error.message : "The superpixels could not be fetched; trying again.";
       }
       if (this.maps === maps) this.#hover();
       if (!maps.has(grain)) await new Promise((resume) => setTimeout(resume, this.trouble ? ASK_LATER : ASK_AGAIN));
@@ -107,7 +107,7 @@ export class Superpixel extends Tool {
     for (const value of fresh) drag.spans.push(value);
     const changed = painter.paint([{ spans: fresh, classIndex: drag.classIndex }]);
     if (changed) painter.screen.redraw(changed);
-    if (drag.ids.size < MOST_SEGMENTS) return;
+    if (drag.ids.size < MOST_PIECES) return;
     this.#send(); // go on in a second stroke
     this.drag = { ...drag, ids: new Set(), spans: [] };
   }
@@ -138,21 +138,21 @@ export class Superpixel extends Tool {
 
   get hint() {
     if (this.trouble) return this.trouble;
-    if (!this.map) return `Computing the ${this.grain} segments of this tile…`;
-    return "Click or drag to paint whole segments; with Shift it clears them.";
+    if (!this.map) return `Computing the ${this.grain} superpixels of this tile…`;
+    return "Click or drag to paint whole superpixels; with Shift it clears them.";
   }
 
   get options() {
     const { painter } = this;
     return [
-      { kind: "choice", label: "Segments", keys: ", .", value: this.grain, choices: GRAINS, set: (grain) => this.setGrain(grain) },
-      { kind: "switch", label: "All borders", on: painter.settings.segmentBorders, set: (segmentBorders) => painter.set({ segmentBorders }) },
+      { kind: "choice", label: "Superpixels", keys: ", .", value: this.grain, choices: GRAINS, set: (grain) => this.setGrain(grain) },
+      { kind: "switch", label: "All borders", on: painter.settings.superpixelBorders, set: (superpixelBorders) => painter.set({ superpixelBorders }) },
     ];
   }
 
   draw(context, view) {
     if (!this.map) return;
-    if (this.painter.settings.segmentBorders) drawBorders(context, view, this.map);
+    if (this.painter.settings.superpixelBorders) drawBorders(context, view, this.map);
     if (this.painter.screen.pointer) this.hovered?.overlay.draw(context, view, { ink: this.painter.ink, tint: 0.25, width: 2 });
   }
 }

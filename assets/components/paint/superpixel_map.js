@@ -1,8 +1,8 @@
-// Superpixels of a tile: which segment a pixel belongs to, and which pixels a segment has. The server sends ids at
+// Superpixels of a tile: which one a pixel belongs to, and which pixels it has. The server sends ids at
 // half resolution; tile pixel (row, column) belongs to cell (row // 2, column // 2), as in core/labels/superpixels.py.
 
-/** The runs of every segment, in one pass: `runs` are (row, start, end) in cells, those of segment i from first[i] on. */
-export function segmentRuns(ids, columns, rows) {
+/** The runs of every superpixel, in one pass: `runs` are (row, start, end) in cells, those of number i from first[i] on. */
+export function superpixelRuns(ids, columns, rows) {
   let most = 0, count = 0;
   forEachRun(ids, columns, rows, (id) => { most = Math.max(most, id); count++; });
   const first = new Uint32Array(most + 2);
@@ -24,20 +24,20 @@ function forEachRun(ids, columns, rows, take) {
   }
 }
 
-export class SegmentMap {
+export class SuperpixelMap {
   /** From the worker: {ids, columns, rows, first, runs}; `tile` has width and height. */
   constructor(arrays, tile) {
     Object.assign(this, arrays, { width: tile.width, height: tile.height });
   }
 
-  /** The segment at a tile point, or null outside the tile. */
+  /** The number of the superpixel at a tile point, or null outside the tile. */
   at([x, y]) {
     const column = Math.floor(x), row = Math.floor(y);
     if (column < 0 || row < 0 || column >= this.width || row >= this.height) return null;
     return this.ids[(row >> 1) * this.columns + (column >> 1)];
   }
 
-  /** The pixels of a segment as spans of the tile (see rasterise.js), row by row. */
+  /** The pixels of a superpixel as spans of the tile (see rasterise.js), row by row. */
   spans(id) {
     const spans = [];
     for (let i = this.first[id]; i < this.first[id + 1];) {
@@ -54,7 +54,7 @@ export class SegmentMap {
     return spans;
   }
 
-  /** The segments that the way between two tile points crosses, in order; it looks at every cell's width. */
+  /** The superpixels that the way between two tile points crosses, in order; it looks at every cell's width. */
   between(from, to) {
     const steps = Math.max(1, Math.ceil(Math.hypot(to[0] - from[0], to[1] - from[1]) / 2));
     const crossed = new Set();
