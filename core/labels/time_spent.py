@@ -19,7 +19,7 @@ PAUSE_SECONDS = 60.0
 FIRST_STROKE_SECONDS = 5.0
 """Our assumption of what finding the place and drawing the first stroke takes."""
 
-NO_HAND = ("import", "clear", "outside", "restore")
+NO_HAND = ("import", "clear", "outside", "restore", "opinion")
 """Tools whose strokes replace the raster at one press of a button, or were made by another program."""
 
 

@@ -43,9 +43,11 @@ export class Panel {
     this.recoloured();
     this.observer = new ResizeObserver(() => this.#resize());
     this.observer.observe(this.stage);
+    this.clock = setInterval(() => this.#fitWindow(), 500);
   }
 
   close() {
+    clearInterval(this.clock);
     this.statusLine.close();
     this.minimap.close();
     this.observer.disconnect();
@@ -101,6 +103,14 @@ export class Panel {
 
   recoloured() {
     colourLegend(this.root, this.painter.colours);
+  }
+
+  /** Tell the style sheet where the canvas begins, so that it ends with the window: what is above it may wrap. */
+  #fitWindow() {
+    const scrolled = document.querySelector("[data-testid=stMain]")?.scrollTop ?? 0;
+    const top = Math.round(this.root.getBoundingClientRect().top + scrolled);
+    if (top !== this.top && !document.fullscreenElement) this.root.style.setProperty("--tw-top", `${top}px`);
+    this.top = top;
   }
 
   #resize() {

@@ -30,6 +30,7 @@ SIZES = ((2448, 2448), (2448, 2448), (544, 509))
 PAINTING_SECONDS = (0.15, 1.6)  # between a start and its kill
 STEPS_BACK = 3
 FINAL_STEPS_BACK = 200
+ALWAYS_UNDONE = 200
 
 
 @dataclass
@@ -160,7 +161,9 @@ class KillingSpree:
             expected = expected.copy()
             expected.perform(with_pending.path, with_pending.body)
         raster, state = painter.seen()
-        depths = (state["undo"], state["redo"]) == (len(expected.done), len(expected.undone))
+        done, redo = len(expected.done), len(expected.undone)
+        # Older strokes are compacted; this many can always be undone.
+        depths = state["redo"] == redo and min(done, ALWAYS_UNDONE) <= state["undo"] <= done
         return depths and bool((raster == expected.raster).all())
 
     def _check(self, painter: HttpPainter, when: str) -> None:
