@@ -75,9 +75,9 @@ def both(workspace: Workspace, tile_id: int, name: str) -> Both:
     return Both(journal.load(workspace, tile_id), journal.load(workspace, tile_id, opinion=name))
 
 
-def taken_in(pair: Both) -> ClassRaster:
-    """The labels with the opinion put over them: its class where it has one, the labels' own elsewhere."""
-    return np.where(pair.opinion == UNLABELLED, pair.labels, pair.opinion).astype(np.uint8)
+def taken_in(labels: ClassRaster, opinion: ClassRaster) -> ClassRaster:
+    """The labels with an opinion put over them: its class where it has one, the labels' own elsewhere."""
+    return np.where(opinion == UNLABELLED, labels, opinion).astype(np.uint8)
 
 
 def agree(labels: ClassRaster, opinion: ClassRaster) -> Agreement:

@@ -10,7 +10,8 @@ import numpy as np
 
 from core.catalog.images import read_mask
 from core.classes import CLASS_COUNT, CLASS_NAMES
-from core.labels.instances import count
+from core.labels import raster
+from core.labels.instances import ClassCount, count, count_parts
 from core.tables import Tile
 from core.workspace import Workspace
 
@@ -44,12 +45,29 @@ def amounts(workspace: Workspace, tiles: Iterable[Tile], source: LabelSource) ->
     for tile in tiles:
         path = label_path(workspace, tile, source)
         if path is not None:
-            totals += np.array(_amounts_of(path, path.stat().st_mtime_ns, tile.height, tile.width))
+            count_of = _painted if source is LabelSource.PAINTED else _given
+            totals += np.array(count_of(path, path.stat().st_mtime_ns, tile.height, tile.width))
     return {name: Amount(*map(int, totals[index])) for index, name in enumerate(CLASS_NAMES)}
 
 
+_Amounts = tuple[tuple[int, int], ...]
+"""Instances and pixels by class. The time of the file's last change makes a new stroke count anew."""
+
+
 @lru_cache(maxsize=4096)
-def _amounts_of(path: Path, _modified: int, height: int, width: int) -> tuple[tuple[int, int], ...]:
-    """Counts of one mask file; the time of its last change makes a new stroke count anew."""
-    counts = count(read_mask(path, shape=(height, width)).raster)
+def _given(path: Path, _modified: int, height: int, width: int) -> _Amounts:
+    return _as_tuples(count(read_mask(path, shape=(height, width)).raster))
+
+
+@lru_cache(maxsize=4096)
+def _painted(path: Path, _modified: int, height: int, width: int) -> _Amounts:
+    """Our own masks need no decoding of colours, and the one being painted is in memory with its parts."""
+    stored = raster.read(path, (height, width))
+    return _NOTHING if stored is None else _as_tuples(count_parts([strip.parts for strip in stored.strips]))
+
+
+def _as_tuples(counts: dict[str, ClassCount]) -> _Amounts:
     return tuple((counts[name].instances, counts[name].pixels) for name in CLASS_NAMES)
+
+
+_NOTHING: _Amounts = ((0, 0),) * CLASS_COUNT

@@ -71,7 +71,7 @@ def _files(desk: Desk) -> None:
     )
     if panel.open:
         with panel, st.container(width=440):
-            label_files(desk.workspace, desk.tile, opinion=desk.opinion)
+            label_files(desk.workspace, desk.tile, annotator=desk.annotator, opinion=desk.opinion)
 
 
 def _choose_collection(desk: Desk) -> None:

@@ -1,25 +1,23 @@
 """Labels from files and into files, for a popover or a dialog on the Label page."""
 
-from urllib.parse import unquote
-
 import streamlit as st
 
-from core.labels.annotators import annotator_name
+from core.labels.annotators import DEFAULT_ANNOTATOR
 from core.tables import Tile
 from core.workspace import Workspace
 from pages.components.label_files_in import labels_from_files
 from pages.components.label_files_out import labels_to_files
 
-_COOKIE = "tilewright_annotator"
 
-
-def label_files(workspace: Workspace, tile: Tile, *, opinion: str = "", base_url: str = "") -> None:
+def label_files(
+    workspace: Workspace, tile: Tile, *, annotator: str = DEFAULT_ANNOTATOR, opinion: str = "", base_url: str = ""
+) -> None:
     """Show import and export side by side, each behind its tab.
 
-    An import ends with a rerun of the whole page, so that the canvas shows what is new. ``opinion`` is empty for the
-    tile's labels, or the annotator whose second opinion is imported into. ``base_url`` is what comes before our routes.
+    An import ends with a rerun of the whole page, so that the canvas shows what is new. ``annotator`` is who imports.
+    ``opinion`` is empty for the tile's labels, or the annotator whose second opinion is imported into. ``base_url`` is
+    what comes before our routes.
     """
-    annotator = annotator_name(unquote(st.context.cookies.get(_COOKIE, "")))
     into, out_of = st.tabs([":material/upload: Import", ":material/download: Export"])
     with into:
         labels_from_files(workspace, tile, annotator=annotator, opinion=opinion)

@@ -139,11 +139,11 @@ def _take_in(desk: Desk, name: str) -> None:
     """Copy the opinion over the labels, unless somebody else is painting on them."""
     try:
         tile_locks.check_person(desk.workspace, desk.tile.id, "", desk.annotator)
-        taken = agreement.taken_in(agreement.both(desk.workspace, desk.tile.id, name))
-        journal.replace(
+        opinion = journal.load(desk.workspace, desk.tile.id, opinion=name)
+        journal.rework(
             desk.workspace,
             desk.tile.id,
-            taken,
+            lambda labels: agreement.taken_in(labels, opinion),
             tool="opinion",
             annotator=desk.annotator,
             source=f"the second opinion of {name}",

@@ -130,7 +130,7 @@ const MARKUP = `
   <label class="learning-source" data-learning="source-row">From <select data-learning="source" aria-label="Where the suggestion comes from"></select></label>`;
 
 function stateText({ sentence, state, seconds }) {
-  return state === "ready" && seconds !== null ? `${sentence} Took ${seconds.toFixed(1)} s.` : sentence;
+  return state === "ready" && seconds !== null ? `${sentence} Took ${seconds.toFixed(1)}\u00a0s.` : sentence;
 }
 
 function scoreText({ miou, low, high, tiles }) {

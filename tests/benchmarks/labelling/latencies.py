@@ -258,7 +258,7 @@ def switch(stage: Stage) -> list[Latency]:
     with stage.opened(stage.tiles[0]) as page:
         for _ in range(stage.repeats):
             page.evaluate("window.latencyProbes.watchSwitch('switch')")
-            page.get_by_role("button", name="Next").first.click()
+            page.locator(".st-key-label_following button").click()
             page.wait_for_timeout(400)
             page.wait_for_function("window.tilewrightPaint.state().ready", timeout=PATIENCE)
             page.wait_for_timeout(400)

@@ -73,7 +73,7 @@ def test_the_map_tells_agreement_difference_and_one_label_apart():
 
 def test_taking_an_opinion_in_keeps_the_labels_where_it_says_nothing():
     pair = Both(raster([URBAN, URBAN, UNLABELLED]), raster([WATER, UNLABELLED, WATER]))
-    assert agreement.taken_in(pair).tolist() == [[WATER, URBAN, WATER]]
+    assert agreement.taken_in(pair.labels, pair.opinion).tolist() == [[WATER, URBAN, WATER]]
 
 
 def test_opinions_are_those_with_a_stroke_that_stands(tmp_path):

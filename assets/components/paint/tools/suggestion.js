@@ -115,6 +115,7 @@ export class Suggestion extends Tool {
     if (this.unavailable) return this.unavailable;
     if (!layer.settings.suggestionShown) return "The suggestion is hidden.";
     if (!layer.ready) return "No suggestion for this tile yet: label a little of each class with 'Learn while I paint' on, or choose a trained run.";
+    if (layer.regions.classOf.length === 0) return "Nothing is suggested with this confidence; lower it to see more.";
     return "Click a hatched region to accept it, or drag around several.";
   }
 
