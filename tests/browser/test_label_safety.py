@@ -6,14 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from playwright.sync_api import BrowserContext, Error, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
 
 from core.tables import Tile
 from core.workspace import Workspace
@@ -29,7 +28,7 @@ pytestmark = pytest.mark.browser
 
 SIZE = (200, 300)  # height, width
 PATIENCE = 120_000  # milliseconds: two cores, and other work beside us
-URBAN, WATER = 0, 4
+URBAN, WATER, UNLABELLED = 0, 4, 255
 
 
 # ---- kill -9 of the server ----
@@ -78,7 +77,7 @@ def rectangle(left: int, *, class_index: int) -> Operation:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LabelServer, Workspace, Iterator[Tile]]]:
     """The whole app, and tiles of which each test takes one for itself."""
-    workspace, tiles = grey_tiles(tmp_path_factory.mktemp("safety"), (SIZE,) * 8)
+    workspace, tiles = grey_tiles(tmp_path_factory.mktemp("safety"), (SIZE,) * 6)
     server = LabelServer(workspace.root, free_port(), whole_app=True)
     server.start()
     yield server, workspace, iter(tiles)
@@ -116,7 +115,7 @@ def saved(page: Page) -> None:
 def on_disk(workspace: Workspace, tile: Tile) -> np.ndarray:
     path = workspace.labels(tile.collection_id) / f"{tile.name}_mask.png"
     if not path.exists():
-        return np.full(SIZE, 255, np.uint8)
+        return np.full(SIZE, UNLABELLED, np.uint8)
     with Image.open(path) as image:
         return np.array(image)
 
@@ -141,50 +140,79 @@ def test_strokes_drawn_while_the_server_is_down_survive_a_reload_and_are_saved_w
         with pytest.raises(Error, match="ERR_CONNECTION_REFUSED"):
             page.reload()
         server.start()
-        page.goto(f"{server.url}/label?tile={tile.id}")
-        wait_ready(page)
+        page.close()
+        page = open_canvas(context, server, tile)
+        until(lambda: on_disk(workspace, tile)[120, 140] == WATER, "what was drawn meanwhile is on disk")
         saved(page)
         raster = on_disk(workspace, tile)
         assert (raster[40, 140], raster[80, 140], raster[120, 140]) == (URBAN, URBAN, WATER)
         assert (seen(page, 140, 40), seen(page, 140, 80), seen(page, 140, 120)) == (URBAN, URBAN, WATER)
         page.keyboard.press("Control+z")
         saved(page)
-        assert on_disk(workspace, tile)[120, 140] == 255, "undo reaches across the reload"
+        assert on_disk(workspace, tile)[120, 140] == UNLABELLED, "undo reaches across the reload"
     finally:
         context.close()
         server.kill()
 
 
-def test_a_browser_that_is_killed_leaves_what_was_saved_and_sends_the_rest_when_it_is_back(chromium, app, tmp_path):
+def test_a_browser_that_is_killed_loses_at_most_the_stroke_in_the_air(chromium, app, tmp_path):
     server, workspace, tiles = app
     tile = next(tiles)
-    profile = tmp_path / "profile"
-    options = {"user_data_dir": profile, "executable_path": find_browser(), "args": CHROMIUM_ARGUMENTS}
-    context = chromium.browser_type.launch_persistent_context(**options)
-    page = open_canvas(context, server, tile)
+    page = open_canvas(own_browser(chromium, tmp_path), server, tile)
     draw(page, 40)
     saved(page)
-    context.set_offline(True)
     draw(page, 90, key="5")
-    page.wait_for_function("window.tilewrightPaint.state().trouble !== null", timeout=PATIENCE)
-    page.wait_for_timeout(7000)  # Chromium writes its storage down every few seconds
-    kill_browser(profile)
-    assert on_disk(workspace, tile)[40, 140] == URBAN
-    context = chromium.browser_type.launch_persistent_context(**options)
+    kill_browser(tmp_path)
+    context = own_browser(chromium, tmp_path)
     page = open_canvas(context, server, tile)
-    if page.evaluate("window.tilewrightPaint.state().lock.mine") is False:  # the dead tab still holds the tile
-        page.get_by_role("button", name=re.compile("^Work here")).click()
-    page.wait_for_function("window.tilewrightPaint.state().lock.mine", timeout=PATIENCE)
+    work_here(page)
     saved(page)
     raster = on_disk(workspace, tile)
+    assert raster[40, 140] == URBAN
+    stroke = raster[85:95, 85:195]
+    assert (stroke == WATER).all() or (stroke == UNLABELLED).all(), "the second stroke is half there"
+    assert (seen(page, 140, 40), seen(page, 140, 90)) == (URBAN, raster[90, 140])
     context.close()
-    assert (raster[40, 140], raster[90, 140]) == (URBAN, WATER)
 
 
-def kill_browser(profile: Path) -> None:
-    """Kill -9 of the one browser that has this profile."""
+def test_a_browser_that_is_closed_while_the_server_is_away_saves_what_was_drawn_when_both_are_back(
+    chromium, app, tmp_path
+):
+    server, workspace, tiles = app
+    tile = next(tiles)
+    context = own_browser(chromium, tmp_path)
+    page = open_canvas(context, server, tile)
+    context.set_offline(True)
+    draw(page, 40)
+    draw(page, 90, key="5")
+    page.wait_for_function("window.tilewrightPaint.state().trouble !== null", timeout=PATIENCE)
+    context.close()
+    context = own_browser(chromium, tmp_path)
+    page = open_canvas(context, server, tile)
+    work_here(page)
+    until(lambda: on_disk(workspace, tile)[90, 140] == WATER, "what was drawn offline is on disk")
+    assert on_disk(workspace, tile)[40, 140] == URBAN
+    context.close()
+
+
+def own_browser(chromium: Browser, folder: Path) -> BrowserContext:
+    """A browser with a profile on disk, which can be killed and opened again."""
+    return chromium.browser_type.launch_persistent_context(
+        folder / "profile", executable_path=find_browser(), args=CHROMIUM_ARGUMENTS
+    )
+
+
+def work_here(page: Page) -> None:
+    """Take the tile over from one's own tab that is gone, if its lock still stands."""
+    if page.evaluate("window.tilewrightPaint.state().lock.mine") is False:
+        page.get_by_role("button", name=re.compile("^Work here")).click()
+    page.wait_for_function("window.tilewrightPaint.state().lock.mine", timeout=PATIENCE)
+
+
+def kill_browser(folder: Path) -> None:
+    """Kill -9 of the one browser that has the profile in this folder."""
     for process in psutil.process_iter(["cmdline"]):
-        if f"--user-data-dir={profile}" in (process.info["cmdline"] or ()):
+        if f"--user-data-dir={folder / 'profile'}" in (process.info["cmdline"] or ()):
             process.kill()
             process.wait()
 
@@ -196,18 +224,16 @@ def test_a_page_that_is_closed_right_after_a_stroke_still_saves_it(chromium, app
     page = open_canvas(context, server, tile)
     draw(page, 60)
     page.close()
-    with until(lambda: on_disk(workspace, tile)[60, 140] == URBAN, "the stroke is on disk"):
-        context.close()
+    until(lambda: on_disk(workspace, tile)[60, 140] == URBAN, "the stroke is on disk")
+    context.close()
 
 
-@contextmanager
-def until(done: Callable[[], bool], what: str) -> Iterator[None]:
-    """Wait for something that comes without our doing, then leave the block."""
-    end = time.monotonic() + 60
+def until(done: Callable[[], bool], what: str) -> None:
+    """Wait for something that comes without our doing."""
+    end = time.monotonic() + PATIENCE / 1000
     while not done():
         assert time.monotonic() < end, f"never: {what}"
         time.sleep(0.05)
-    yield
 
 
 # ---- several tabs and people ----
@@ -225,7 +251,7 @@ def test_a_second_tab_of_one_person_is_told_and_may_take_the_tile_over(chromium,
     expect(banner).to_contain_text("open in another tab")
     draw(second, 80, key="5")
     second.wait_for_timeout(500)
-    assert on_disk(workspace, tile)[80, 140] == 255, "a tab that does not hold the tile paints nothing"
+    assert on_disk(workspace, tile)[80, 140] == UNLABELLED, "a tab that does not hold the tile paints nothing"
     banner.get_by_role("button", name=re.compile("^Work here")).click()
     second.wait_for_function("window.tilewrightPaint.state().lock.mine", timeout=PATIENCE)
     draw(second, 120, key="5")
@@ -234,7 +260,7 @@ def test_a_second_tab_of_one_person_is_told_and_may_take_the_tile_over(chromium,
     draw(first, 160)  # the first tab did not know yet: its stroke is kept, and said to be unsaved
     expect(first.locator("[data-part=banner]")).to_contain_text("not saved", timeout=PATIENCE)
     raster = on_disk(workspace, tile)
-    assert (raster[40, 140], raster[120, 140], raster[160, 140]) == (URBAN, WATER, 255)
+    assert (raster[40, 140], raster[120, 140], raster[160, 140]) == (URBAN, WATER, UNLABELLED)
     first.get_by_role("button", name=re.compile("^Work here")).click()
     saved(first)
     raster = on_disk(workspace, tile)
@@ -270,7 +296,7 @@ def test_a_disk_that_fails_is_said_in_a_sentence_and_loses_nothing(chromium, fai
     expect(status).to_contain_text("Not saved", timeout=PATIENCE)
     expect(status).to_contain_text(words)
     draw(page, 120, key="5")
-    assert on_disk(workspace, tile)[80, 140] == 255
+    assert on_disk(workspace, tile)[80, 140] == UNLABELLED
     failing.unlink()
     saved(page)
     raster = on_disk(workspace, tile)

@@ -6,6 +6,7 @@ import { Input } from "./input.js";
 import { Learning } from "./learning.js";
 import { Painter } from "./painter.js";
 import { Panel } from "./panel.js";
+import { summaryOf } from "./summary.js";
 
 const mounted = new WeakMap(); // the component's element -> what stands in it
 
@@ -66,10 +67,10 @@ function handle(painter, panel) {
     },
     classAt: (x, y) => painter.labels.classAt(x, y),
     /** {ready, tile, tool, classIndex, radius, guard, opinion, unsaved, busy, trouble, held, lock, sequence, counts, scale, ...} */
-    state: () => painter.summary(),
+    state: () => summaryOf(painter),
     /** Resolves once everything drawn so far is on the server's disk, and its answer is shown. */
     async saved() {
-      while (painter.summary().busy || !painter.summary().ready) {
+      while (summaryOf(painter).busy || !summaryOf(painter).ready) {
         if (painter.queue?.held) throw new Error(painter.queue.held);
         await new Promise((resume) => setTimeout(resume, 15));
       }

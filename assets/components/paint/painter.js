@@ -388,16 +388,4 @@ export class Painter {
   get hasLabels() {
     return this.ready && this.state.counts.some(({ pixels }) => pixels > 0);
   }
-
-  /** What tests and the console may ask; see main.js. */
-  summary() {
-    const { tool, classIndex, radius, guard } = this.settings, { queue, lock } = this;
-    return {
-      ready: this.ready, tile: this.tile?.id ?? null, tool, classIndex, radius, guard, settings: this.settings, opinion: Boolean(this.opinion),
-      hint: this.tool.hint, inTheAir: this.tool.busy, notice: this.notice, suggestion: this.suggestion.id,
-      unsaved: queue?.waiting.length ?? 0, busy: Boolean(queue && (queue.running || queue.waiting.length > 0)), trouble: queue?.trouble ?? null, held: queue?.held ?? null,
-      lock: lock ? { mine: lock.mine, holder: lock.holder } : null,
-      sequence: this.state?.sequence ?? null, undo: this.state?.undo ?? null, redo: this.state?.redo ?? null, counts: this.state?.counts ?? null, scale: this.view?.scale ?? null,
-    };
-  }
 }
