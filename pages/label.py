@@ -34,7 +34,7 @@ def page() -> None:
     label_bar(desk)
     paint_canvas(
         current,
-        height=760,
+        height=1400,
         revision=work_status.sequence(workspace, current.id, desk.opinion),
         ahead=[place.tile.id for place in chosen_queue(desk).places[:_AHEAD]],
         opinion=desk.is_opinion,

@@ -31,16 +31,15 @@ function build(root, data) {
   painter.attach(panel);
   const input = new Input(root, panel, painter);
   const parts = [new Learning(painter, panel.slot("learning")), new History(painter, panel.slot("history"))];
-  let wish = null; // {data, opinion}: what the user chose here, until the page says otherwise
+  let wish = null; // {tile, opinion}: what the user chose here, until the page has followed
   const show = (next, tell) => {
-    const isNews = wish && (next.tile.id !== wish.data.tile.id || next.opinion !== wish.data.opinion);
-    if (isNews) wish = null;
+    if (next.tile.id !== wish?.tile || next.opinion === wish.opinion) wish = null;
     const before = [painter.tile?.id, painter.opinion];
     painter.open(next.tile, { ...next, opinion: wish?.opinion ?? next.opinion });
     if (before[0] !== painter.tile.id || before[1] !== painter.opinion) for (const part of parts) part.opened();
     painter.onRenamed = (name) => tell("annotator", name);
     painter.onOpinion = (opinion) => {
-      wish = { data: next, opinion };
+      wish = { tile: next.tile.id, opinion };
       show(next, tell);
       tell("opinion", opinion);
     };

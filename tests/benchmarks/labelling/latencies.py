@@ -254,16 +254,16 @@ def _first_paint_of(page: Page, stage: Stage, tile: Tile) -> float:
 
 
 def switch(stage: Stage) -> list[Latency]:
-    """Click on Next to the first pixels of the next tile."""
+    """A click on the following tile to its first pixels."""
     with stage.opened(stage.tiles[0]) as page:
         for _ in range(stage.repeats):
             page.evaluate("window.latencyProbes.watchSwitch('switch')")
-            page.locator(".st-key-label_following button").click()
+            page.locator(".st-key-label_following button").first.click()
             page.wait_for_timeout(400)
             page.wait_for_function("window.tilewrightPaint.state().ready", timeout=PATIENCE)
             page.wait_for_timeout(400)
         samples = tuple(taken(page, "switch", stage.repeats))
-    return [Latency("Next to the first pixels of the tile", samples, bar=1500)]
+    return [Latency("click on the following tile to its first pixels", samples, bar=1500)]
 
 
 def click_to_mask(stage: Stage) -> list[Latency]:
