@@ -97,6 +97,7 @@ export class Panel {
 
   opened() {
     this.minimap.opened();
+    this.#fitWindow();
     this.#resize();
     this.refresh();
   }
@@ -107,6 +108,7 @@ export class Panel {
 
   /** Tell the style sheet where the canvas begins, so that it ends with the window: what is above it may wrap. */
   #fitWindow() {
+    if (this.top !== undefined && this.painter.tool.busy) return; // the tile must not move under a stroke
     const scrolled = document.querySelector("[data-testid=stMain]")?.scrollTop ?? 0;
     const top = Math.round(this.root.getBoundingClientRect().top + scrolled);
     if (top !== this.top && !document.fullscreenElement) this.root.style.setProperty("--tw-top", `${top}px`);

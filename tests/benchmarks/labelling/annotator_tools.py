@@ -68,11 +68,8 @@ class Desk:
     def __post_init__(self) -> None:
         self.labelled = {tile.id: np.full((tile.height, tile.width), UNLABELLED, np.uint8) for tile in self.tiles}
 
-    def next_spot(self) -> Spot:
-        """The class that was visited least, on a tile by lot, at a point by lot.
-
-        Raises ``ValueError`` when everything is labelled.
-        """
+    def next_spot(self) -> Spot | None:
+        """The class that was visited least, on a tile by lot, at a point by lot; None when everything is labelled."""
         for class_index in np.argsort(self._visits, kind="stable"):
             for number in self.generator.permutation(len(self.tiles)):
                 tile = self.tiles[number]
@@ -82,7 +79,7 @@ class Desk:
                     self._visits[class_index] += 1
                     chosen = self.generator.integers(rows.size)
                     return Spot(tile, int(class_index), int(rows[chosen]) * GRID, int(columns[chosen]) * GRID)
-        raise ValueError("everything is labelled")
+        return None
 
     def depth(self, tile: Tile, class_index: int) -> NDArray[np.float32]:
         """How far each pixel lies inside the areas of a class, in pixels; 0 outside."""

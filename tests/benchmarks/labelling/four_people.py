@@ -288,7 +288,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         report = FourPeople(Path(folder), seed=options.seed).run(options.seconds)
     print(json.dumps(asdict(report), indent=2))
     raise SystemExit(1 if report.problems else 0)

@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--whole-app-kills", type=int, default=3, help="more kills, of the app with its pages")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         spree = KillingSpree(Path(folder), seed=options.seed)
         spree.run(options.kills)
         if options.whole_app_kills:

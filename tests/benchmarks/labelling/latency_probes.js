@@ -48,6 +48,17 @@
     return values;
   };
 
+  // Before the page's own listeners, which swallow what they handle. Control alone is no command yet.
+  const armed = {};
+  for (const type of ["pointerup", "pointermove", "keydown", "click"]) {
+    window.addEventListener(type, (event) => {
+      const start = armed[type];
+      if (!start || event.key === "Control") return;
+      delete armed[type];
+      start(event);
+    }, { capture: true });
+  }
+
   /** The next event of a type starts a watch that stops when everything drawn is on the server's disk. */
   probes.watchSaved = (type, name) => {
     const start = (event) => {
@@ -62,7 +73,7 @@
         return true;
       });
     };
-    window.addEventListener(type, start, { capture: true, once: true });
+    armed[type] = start;
   };
 
   /** The next pointer move starts a watch that stops when the pixel under the pointer has another colour. */
@@ -75,7 +86,7 @@
         return painted || frames > 120;
       });
     };
-    window.addEventListener("pointermove", start, { capture: true, once: true });
+    armed.pointermove = start;
   };
 
   /** Whether the middle of the picture shows the image of this tile. */
@@ -106,7 +117,7 @@
         return shown;
       });
     };
-    window.addEventListener("click", start, { capture: true, once: true });
+    armed.click = start;
   };
 
   /** Note the length of every frame until stopped. */

@@ -138,7 +138,7 @@ def row(name: str, seconds: list[float]) -> str:
 def measure(*, repeats: int, strokes: int, port: int | None = None) -> tuple[dict[str, list[float]], str]:
     """Run the app on a scratch workspace: seconds by what took them, and a line on the circumstances."""
     names = sorted(path.name.removesuffix("_sat.jpg") for path in REAL_TILES.glob("*_sat.jpg"))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         workspace, tiles = real_tiles(Path(folder), names)
         keep_features(workspace, tiles)
         training = label_nine(workspace, tiles)

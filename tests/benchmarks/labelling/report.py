@@ -41,7 +41,7 @@ def waiting() -> str:
 
 def killed() -> str:
     """Kill -9 of the server."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         spree = KillingSpree(Path(folder))
         spree.run(KILLS)
         report = spree.run(WHOLE_APP_KILLS, whole_app=True)
@@ -59,7 +59,7 @@ def killed() -> str:
 
 def together() -> str:
     """Four browsers at once."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         report = FourPeople(Path(folder)).run(SECONDS_TOGETHER)
     shown = json.dumps({name: value for name, value in asdict(report).items() if name != "problems"})
     problems = "; ".join(report.problems) or "none"

@@ -78,8 +78,8 @@ def curve(tool: str, seed: int, budgets: Sequence[int], cache: Path) -> list[Poi
         worker = _tool(tool, desk)
         spots = 0
         for budget in budgets:
-            while desk.clicks < budget and spots < MOST_SPOTS:
-                worker.label(desk, desk.next_spot())
+            while desk.clicks < budget and spots < MOST_SPOTS and (spot := desk.next_spot()) is not None:
+                worker.label(desk, spot)
                 spots += 1
             run = Path(folder) / f"run-{budget}"
             miou = _judge(Path(folder) / "tiles", workspace.labels(tiles[0].collection_id), run, held_out, seed)
