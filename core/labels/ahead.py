@@ -1,8 +1,9 @@
 """What is computed before somebody asks: the superpixels and embeddings of the tile in front of a person and the next.
 
-One worker a workspace, in the server's process, at low priority. It does one piece of work at a time (a tile's
-superpixels, one window's embedding) and looks for the newest wish in between, so the tile that was opened last never
-waits for a queue. What fails is remembered for the tile and tried again when the tile is wished for again.
+Two threads a workspace, in the server's process, at low priority: one for superpixels, so that they never wait for an
+embedding, and one for embeddings. Each does one piece of work at a time (a tile's superpixels, one window's embedding)
+and looks for the newest wish in between, so the tile that was opened last never waits for a queue. What fails is
+remembered for the tile and tried again when the tile is wished for again.
 """
 
 import logging
@@ -29,35 +30,40 @@ _log = logging.getLogger(__name__)
 
 
 class Ahead:
-    """The worker of one workspace; its thread starts with the first wish and ends with the process or ``stop``."""
+    """The work ahead of one workspace; its threads start with the first wish and end with the process or ``stop``."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._wishes: OrderedDict[int, Tile] = OrderedDict()  # the first is the next
+        # By kind; the first is the next.
+        self._wishes: dict[str, OrderedDict[int, Tile]] = {SUPERPIXELS: OrderedDict(), EMBEDDINGS: OrderedDict()}
+        self._in_front: int | None = None
         self._failures: dict[tuple[int, str], str] = {}
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._stopped = False
 
     def wish(self, tiles: Sequence[Tile]) -> None:
-        """Prepare these tiles in this order, before all that was wished for earlier."""
+        """Prepare these tiles in this order, before all that was wished for earlier; the first is in front."""
         with self._changed:
-            for tile in reversed(tiles[:MAX_TILES]):
-                self._wishes[tile.id] = tile
-                self._wishes.move_to_end(tile.id, last=False)
-                for kind in (SUPERPIXELS, EMBEDDINGS):
+            for kind, wishes in self._wishes.items():
+                for tile in reversed(tiles[:MAX_TILES]):
+                    wishes[tile.id] = tile
+                    wishes.move_to_end(tile.id, last=False)
                     self._failures.pop((tile.id, kind), None)
-            while len(self._wishes) > MAX_TILES:
-                self._wishes.popitem()
-            if self._thread is None and not self._stopped:
-                self._thread = threading.Thread(target=self._run, name="tilewright-ahead", daemon=True)
-                self._thread.start()
+                while len(wishes) > MAX_TILES:
+                    wishes.popitem()
+            self._in_front = tiles[0].id if tiles else self._in_front
+            if not self._threads and not self._stopped:
+                for kind in self._wishes:
+                    thread = threading.Thread(target=self._run, args=(kind,), name=f"tilewright-{kind}", daemon=True)
+                    thread.start()
+                    self._threads.append(thread)
             self._changed.notify_all()
 
     def wishes(self, tile: Tile) -> bool:
         """Whether a tile is still to be prepared, or is just now."""
         with self._changed:
-            return tile.id in self._wishes
+            return any(tile.id in wishes for wishes in self._wishes.values())
 
     def failure(self, tile: Tile, kind: str) -> str | None:
         """Why the tile's superpixels or embeddings could not be made, in one sentence; None where they can."""
@@ -67,33 +73,36 @@ class Ahead:
     def wait(self, seconds: float) -> bool:
         """Wait until nothing is left to do; False where that takes longer."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._wishes, seconds)
+            return self._changed.wait_for(lambda: not any(self._wishes.values()), seconds)
 
     def stop(self) -> None:
-        """End the thread after the piece of work that it is at."""
+        """End the threads after the pieces of work that they are at."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
-    def _run(self) -> None:
+    def _run(self, kind: str) -> None:
         if sys.platform == "linux":  # elsewhere a thread has no priority of its own
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        wishes = self._wishes[kind]
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._stopped or bool(self._wishes))
+                self._changed.wait_for(lambda: self._stopped or bool(wishes))
                 if self._stopped:
                     return
-                tile = next(iter(self._wishes.values()))
-            if not self._do_next(tile):
+                tile = next(iter(wishes.values()))
+            if not self._do_next(tile, kind):
                 with self._changed:
-                    self._wishes.pop(tile.id, None)
+                    wishes.pop(tile.id, None)
                     self._changed.notify_all()
 
-    def _do_next(self, tile: Tile) -> bool:
+    def _do_next(self, tile: Tile, kind: str) -> bool:
         """Do the first piece of work that a tile still needs; False where it needs none, or none that can be done."""
-        kind, work = self._missing(tile)
+        if self.failure(tile, kind):
+            return False
+        work = self._missing_pieces(tile) if kind == SUPERPIXELS else self._missing_embedding(tile)
         if work is None:
             return False
         try:
@@ -105,14 +114,20 @@ class Ahead:
             self._note(tile, kind, f"The {kind} of tile {tile.name} could not be made; the server's log says why.")
         return True
 
-    def _missing(self, tile: Tile) -> tuple[str, Callable[[], object] | None]:
-        if not self.failure(tile, SUPERPIXELS) and not superpixels.is_ready(self._workspace, tile):
-            return SUPERPIXELS, lambda: superpixels.prepare(self._workspace, tile)
-        if not self.failure(tile, EMBEDDINGS) and click_to_mask.available() is None:
-            for window in click_to_mask.windows_ahead(tile):
-                if not click_to_mask.is_ready(self._workspace, tile, window):
-                    return EMBEDDINGS, partial(click_to_mask.embed, self._workspace, tile, window)
-        return EMBEDDINGS, None
+    def _missing_pieces(self, tile: Tile) -> Callable[[], object] | None:
+        if superpixels.is_ready(self._workspace, tile):
+            return None
+        return partial(superpixels.prepare, self._workspace, tile)
+
+    def _missing_embedding(self, tile: Tile) -> Callable[[], object] | None:
+        """All windows of the tile in front; of the next ones the whole tile alone, which the first click needs."""
+        if click_to_mask.available() is not None:
+            return None
+        windows = click_to_mask.windows_ahead(tile)
+        for window in windows if tile.id == self._in_front else windows[:1]:
+            if not click_to_mask.is_ready(self._workspace, tile, window):
+                return partial(click_to_mask.embed, self._workspace, tile, window)
+        return None
 
     def _note(self, tile: Tile, kind: str, sentence: str) -> None:
         with self._changed:

@@ -126,6 +126,8 @@ class HttpPainter:
         start = self._generator.uniform((spread, spread), (width - spread, height - spread))  # some of it is inside
         path = start + np.cumsum(self._generator.normal(0, spread, (corners, 2)), axis=0)
         points = np.vstack([start, path[1:]]).clip(0, (width, height)).round(2)
+        if tool == "rectangle" and np.abs(points[1] - points[0]).min() < 2:
+            points[1] = (start + spread / 2).round(2)  # a narrower one may cover no pixel, and be refused
         body = {
             "client_key": self._key(),
             "tool": tool,
