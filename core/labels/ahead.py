@@ -1,7 +1,7 @@
 """What is computed before somebody asks: the superpixels and embeddings of the tile in front of a person and the next.
 
 Two threads a workspace, in the server's process, at low priority: one for superpixels, so that they never wait for an
-embedding, and one for embeddings. Each does one piece of work at a time (a tile's superpixels, one window's embedding)
+embedding, and one for embeddings. Each does one piece of work at a time (one tile's superpixels, or its embedding)
 and looks for the newest wish in between, so the tile that was opened last never waits for a queue. What fails is
 remembered for the tile and tried again when the tile is wished for again.
 """
@@ -36,14 +36,13 @@ class Ahead:
         self._workspace = workspace
         # By kind; the first is the next.
         self._wishes: dict[str, OrderedDict[int, Tile]] = {SUPERPIXELS: OrderedDict(), EMBEDDINGS: OrderedDict()}
-        self._in_front: int | None = None
         self._failures: dict[tuple[int, str], str] = {}
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._stopped = False
 
     def wish(self, tiles: Sequence[Tile]) -> None:
-        """Prepare these tiles in this order, before all that was wished for earlier; the first is in front."""
+        """Prepare these tiles in this order, before all that was wished for earlier."""
         with self._changed:
             for kind, wishes in self._wishes.items():
                 for tile in reversed(tiles[:MAX_TILES]):
@@ -52,7 +51,6 @@ class Ahead:
                     self._failures.pop((tile.id, kind), None)
                 while len(wishes) > MAX_TILES:
                     wishes.popitem()
-            self._in_front = tiles[0].id if tiles else self._in_front
             if not self._threads and not self._stopped:
                 for kind in self._wishes:
                     thread = threading.Thread(target=self._run, args=(kind,), name=f"tilewright-{kind}", daemon=True)
@@ -120,14 +118,9 @@ class Ahead:
         return partial(superpixels.prepare, self._workspace, tile)
 
     def _missing_embedding(self, tile: Tile) -> Callable[[], object] | None:
-        """All windows of the tile in front; of the next ones the whole tile alone, which the first click needs."""
-        if click_to_mask.available() is not None:
+        if click_to_mask.available() is not None or click_to_mask.is_ready(self._workspace, tile):
             return None
-        windows = click_to_mask.windows_ahead(tile)
-        for window in windows if tile.id == self._in_front else windows[:1]:
-            if not click_to_mask.is_ready(self._workspace, tile, window):
-                return partial(click_to_mask.embed, self._workspace, tile, window)
-        return None
+        return partial(click_to_mask.embed, self._workspace, tile)
 
     def _note(self, tile: Tile, kind: str, sentence: str) -> None:
         with self._changed:

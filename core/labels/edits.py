@@ -63,7 +63,7 @@ def prepare(workspace: Workspace, tile: Tile, stroke: Stroke) -> Prepared:
             from core.labels import click_to_mask  # noqa: PLC0415
 
             region = Region(
-                *click_to_mask.region(workspace, tile, points=stroke.points, signs=stroke.signs, window=stroke.window),
+                *click_to_mask.region(workspace, tile, points=stroke.points, signs=stroke.signs),
                 stroke.class_index,
             )
         case SuggestionStroke():

@@ -102,7 +102,6 @@ def _click(call: Call) -> Response:
         "box": {"top": box.top, "left": box.left, "height": box.height, "width": box.width},
         "mask": base64.b64encode(mask_png(answer.mask)).decode(),
         "score": round(answer.score, 4),
-        "window": answer.window,
         "seconds": round(answer.seconds, 4),
     }
     return JSONResponse(content, headers=_NOT_KEPT)

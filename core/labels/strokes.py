@@ -145,15 +145,11 @@ class SuperpixelStroke(_AnyStroke):
 
 
 class ClickStroke(_AnyStroke):
-    """What the click-to-mask model finds at points that are in (sign 1) or out (sign 0).
-
-    ``window`` names the part of the tile that was looked at, as the answer to the clicks gave it.
-    """
+    """What the click-to-mask model finds at points that are in (sign 1) or out (sign 0)."""
 
     tool: Literal["click"]
     points: list[Point] = Field(min_length=1, max_length=MAX_CLICKS)
     signs: list[Literal[0, 1]] = Field(min_length=1, max_length=MAX_CLICKS)
-    window: Annotated[str, Field(pattern=r"^(tile|\d{1,4},\d{1,4})$")]
 
     @model_validator(mode="after")
     def _check_signs(self) -> Self:

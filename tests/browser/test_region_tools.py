@@ -213,7 +213,7 @@ def fake_masks(page: Page) -> list[dict[str, Any]]:
         Image.fromarray(np.dstack([inside] * 4)).save(file, "PNG")
         box = {"top": top, "left": left, "height": height, "width": width}
         png = base64.b64encode(file.getvalue()).decode()
-        route.fulfill(json={"box": box, "mask": png, "score": 0.9, "window": "tile", "seconds": 0.1})
+        route.fulfill(json={"box": box, "mask": png, "score": 0.9, "seconds": 0.1})
 
     page.route("**/click.json", lambda route: route.fulfill(json={"available": True, "reason": None, "state": "ready"}))
     page.route("**/click", answer)
@@ -242,7 +242,7 @@ def test_clicks_make_a_mask_that_is_painted_only_when_it_is_accepted(canvas: Reg
     assert np.array_equal(shown == WATER, expected)
     stroke = held.bodies[0]
     assert stroke["tool"] == "click"
-    assert (stroke["points"], stroke["signs"], stroke["window"]) == (last["points"], last["signs"], "tile")
+    assert (stroke["points"], stroke["signs"]) == (last["points"], last["signs"])
 
 
 def test_a_click_made_while_another_is_answered_goes_with_the_next_question(canvas: RegionCanvas) -> None:

@@ -32,9 +32,7 @@ class ClickToMask:
             part = truth[found.box.slices]
             if purity(part, found.mask, spot.class_index) >= PURE_MASK:
                 desk.pay(1, 0.7)
-                stroke = ClickStroke(
-                    **head_of("click", spot.class_index), points=points, signs=signs, window=found.window
-                )
+                stroke = ClickStroke(**head_of("click", spot.class_index), points=points, signs=signs)
                 desk.paint(spot.tile, stroke)
                 return
             wrong = (found.mask & (part != spot.class_index)).astype(np.uint8)

@@ -122,9 +122,7 @@ def _look_ahead(name: str, cache: Path, *, clicks: bool) -> None:
         _share(workspace, cache)
         superpixels.prepare(workspace, tile)
         if clicks:
-            image = read_image(Path(tile.image_path))
-            for window in click_to_mask.windows_ahead(tile):
-                click_to_mask.embed(workspace, tile, window, image=image)
+            click_to_mask.embed(workspace, tile)
         workspace.database.close()
 
 

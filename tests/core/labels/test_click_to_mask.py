@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from core.errors import InputError
-from core.labels import click_to_mask, click_windows
+from core.labels import click_to_mask
 from tests.core.labels.pictured import four_fields, workspace_of
 
 needs_model = pytest.mark.skipif(click_to_mask.available() is not None, reason=click_to_mask.available() or "")
@@ -27,7 +27,6 @@ def test_a_click_in_a_field_finds_that_field(fields):
     truth = np.zeros_like(found)
     truth[254:, 272:] = True
     assert (found & truth).sum() / (found | truth).sum() > 0.8
-    assert answer.window == "tile"
 
 
 @needs_model
@@ -38,7 +37,7 @@ def test_what_was_shown_is_what_is_painted_even_after_a_restart(fields, monkeypa
         shown = click_to_mask.click(workspace, tile, points=clicks["points"][:count], signs=clicks["signs"][:count])
     monkeypatch.setattr(click_to_mask, "_masks", click_to_mask._Recent(8))
     monkeypatch.setattr(click_to_mask, "_embeddings", click_to_mask._Recent(8))
-    box, mask = click_to_mask.region(workspace, tile, **clicks, window=shown.window)
+    box, mask = click_to_mask.region(workspace, tile, **clicks)
     assert box == shown.box
     assert np.array_equal(mask, shown.mask)
 
@@ -46,13 +45,12 @@ def test_what_was_shown_is_what_is_painted_even_after_a_restart(fields, monkeypa
 @needs_model
 def test_an_embedding_is_kept_and_a_damaged_one_made_anew(tmp_path, monkeypatch):
     workspace, [tile] = workspace_of(tmp_path, four_fields(120, 90))
-    whole = click_windows.whole(tile)
     assert not click_to_mask.is_ready(workspace, tile)
-    before = click_to_mask.embed(workspace, tile, whole)
+    before = click_to_mask.embed(workspace, tile)
     [path] = workspace.embeddings.iterdir()
     path.write_bytes(path.read_bytes()[:1000])
     monkeypatch.setattr(click_to_mask, "_embeddings", click_to_mask._Recent(8))
-    assert np.array_equal(click_to_mask.embed(workspace, tile, whole), before)
+    assert np.array_equal(click_to_mask.embed(workspace, tile), before)
     assert path.stat().st_size > before.nbytes
 
 
@@ -71,13 +69,6 @@ def test_clicks_that_make_no_sense_are_refused_in_one_sentence(fields, points, s
     workspace, [tile] = fields
     with pytest.raises(InputError, match=sentence):
         click_to_mask.click(workspace, tile, points=points, signs=signs)
-
-
-@needs_model
-def test_a_window_that_the_tile_does_not_have_is_refused(fields):
-    workspace, [tile] = fields
-    with pytest.raises(InputError, match="has no window"):
-        click_to_mask.region(workspace, tile, points=[(10, 10)], signs=[1], window="0,0")
 
 
 def test_without_the_model_the_sentence_says_how_to_get_it(fields, tmp_path, monkeypatch):

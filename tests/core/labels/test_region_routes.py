@@ -102,7 +102,7 @@ def test_a_click_is_answered_with_its_box_and_mask_once_the_tile_was_seen(served
     inside = picture(base64.b64decode(reply["mask"]))[..., 3] == 255
     assert inside.shape == (box["height"], box["width"])
     assert inside[80 - box["top"], 100 - box["left"]]
-    shown = click_to_mask.region(workspace, tile, points=[(100, 80)], signs=[1], window=reply["window"])
+    shown = click_to_mask.region(workspace, tile, points=[(100, 80)], signs=[1])
     assert np.array_equal(shown[1], inside)
 
 

@@ -43,7 +43,7 @@ STROKES = {
     "rectangle": {"points": [[1, 1], [5, 5]]},
     "fill": {"points": [[1, 1]]},
     "superpixel": {"grain": "fine", "segments": [3, 4]},
-    "click": {"points": [[1, 1], [2, 2]], "signs": [1, 0], "window": "3,4"},
+    "click": {"points": [[1, 1], [2, 2]], "signs": [1, 0]},
     "suggestion": {"class_index": 255, "suggestion": "a1b2", "mode": "region", "points": [[1, 1]], "threshold": 0.8},
     "version": {"class_index": 255, "version": 7, "mode": "lasso", "points": TRIANGLE},
 }
@@ -83,7 +83,6 @@ def test_every_tool_has_its_own_fields_and_takes_no_others(tool):
         ("click", {"signs": [1]}, "one sign for each point"),
         ("click", {"signs": [0, 0]}, "^Every click removes; click on the thing that you want first"),
         ("click", {"points": [[1, 1]] * 51, "signs": [1] * 51}, "points: List should have at most 50"),
-        ("click", {"window": "../x"}, "window"),
         ("suggestion", {"threshold": 1.5}, "threshold"),
         ("suggestion", {"suggestion": "../../etc/passwd"}, "suggestion: String should match"),
         ("suggestion", {"mode": "lasso"}, "^A lasso needs at least 3 corners"),

@@ -28,7 +28,7 @@ export class Click extends Tool {
 
   cancel() {
     this.clicks = []; // {point, adds}; another array after every change
-    this.answer = null; // {clicks, overlay, window, seconds}: to which clicks, and what
+    this.answer = null; // {clicks, overlay, seconds}: to which clicks, and what
     this.round = {}; // answers to the clicks of an earlier round are dropped
     this.running = this.confirmed = false;
     this.painter.screen?.refresh();
@@ -91,10 +91,10 @@ export class Click extends Tool {
     const { painter } = this;
     painter.screen.refresh();
     try {
-      const { mask, box, window, seconds } = await painter.post("click", bodyOf(clicks));
+      const { mask, box, seconds } = await painter.post("click", bodyOf(clicks));
       const png = await (await fetch(`data:image/png;base64,${mask}`)).blob();
       const overlay = new MaskOverlay(await ask("mask", { png, left: box.left, top: box.top }));
-      if (this.round === round && this.clicks.length > 0) this.answer = { clicks, overlay, window, seconds };
+      if (this.round === round && this.clicks.length > 0) this.answer = { clicks, overlay, seconds };
     } catch (error) {
       if (this.round !== round) return;
       this.clicks = this.answer?.clicks ?? []; // back to the last mask that was shown
@@ -114,9 +114,9 @@ export class Click extends Tool {
       this.confirmed = true; // as soon as it is
       return;
     }
-    const { painter, answer: { clicks, overlay, window } } = this, classIndex = painter.paintClass;
+    const { painter, answer: { clicks, overlay } } = this, classIndex = painter.paintClass;
     this.cancel();
-    painter.send({ tool: "click", class_index: classIndex, ...bodyOf(clicks), window }, [{ spans: overlay.spans, classIndex }]);
+    painter.send({ tool: "click", class_index: classIndex, ...bodyOf(clicks) }, [{ spans: overlay.spans, classIndex }]);
   }
 
   doubleClick() {
