@@ -32,12 +32,14 @@ def page() -> None:
     st.query_params["tile"] = str(current.id)
     desk = Desk(workspace, current, annotator(), is_opinion=st.query_params.get("opinion") == "1")
     label_bar(desk)
+    work = work_status.work(workspace, current.id)
     paint_canvas(
         current,
         height=1400,
         revision=work_status.sequence(workspace, current.id, desk.opinion),
         ahead=[place.tile.id for place in chosen_queue(desk).places[:_AHEAD]],
         opinion=desk.is_opinion,
+        work=f"{work.status}\n{work.comment}",
         on_opinion=lambda is_opinion: go(current.id, opinion=is_opinion),
         on_annotator=rename,
         key="paint",

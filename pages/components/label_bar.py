@@ -18,8 +18,9 @@ from pages.components.label_queue import go_to_next, queue_panel
 from pages.components.problems import plain
 from pages.components.synthetic import synthetic_note
 
-LOOK_SECONDS = 5.0
-"""How often the page looks at what others did."""
+LOOK_SECONDS = 30.0
+"""How often the page looks at how far others are. Each look makes the browser miss a third of a second of strokes, so
+what concerns the open tile comes by the canvas instead, which asks the server anyway."""
 _TROUBLE = "label_status_trouble"
 
 _WIDE = """<style>
@@ -44,9 +45,7 @@ def label_bar(desk: Desk) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="label_bar"):
         _choose_collection(desk)
         _choose_tile(desk)
-        st.fragment(_live, run_every=LOOK_SECONDS)(
-            desk, work_status.sequence(desk.workspace, desk.tile.id, desk.opinion)
-        )
+        st.fragment(_live, run_every=LOOK_SECONDS)(desk)
         synthetic_note(home)
         if st.button(
             "Next tile",
@@ -61,7 +60,7 @@ def label_bar(desk: Desk) -> None:
         queue_panel(desk)
         people_panel(desk)
         _files(desk)
-    st.fragment(_notes, run_every=LOOK_SECONDS)(desk)
+    _notes(desk)
 
 
 def _files(desk: Desk) -> None:
@@ -139,10 +138,9 @@ def _step(label: str, icon: str, tile_id: int | None) -> None:
         st.rerun()
 
 
-def _live(desk: Desk, drawn: int) -> None:
-    """The status of this tile and how many are done. ``drawn`` is the sequence that the canvas was given."""
+def _live(desk: Desk) -> None:
+    """The status of this tile and how many are done."""
     follow(desk)
-    _watch(desk, drawn)
     standing = work_status.works(desk.workspace, desk.tile.collection_id)
     total = len(tiles(desk.workspace, desk.tile.collection_id))
     done = sum(work.status.finished for work in standing.values())
@@ -155,14 +153,6 @@ def _live(desk: Desk, drawn: int) -> None:
             _status(desk, standing.get(desk.tile.id, Work()))
         here = f"  :material/group: {len(others)}" if others else ""
         st.caption(f"{done} of {total} done{here}", width="content")
-
-
-def _watch(desk: Desk, drawn: int) -> None:
-    """Show somebody else's strokes: the canvas knows its own, and hears of others' by a run of the page."""
-    holder = tile_locks.holder(desk.workspace, desk.tile.id, desk.opinion)
-    painted_elsewhere = holder is not None and holder.annotator != desk.annotator
-    if painted_elsewhere and work_status.sequence(desk.workspace, desk.tile.id, desk.opinion) != drawn:
-        st.rerun()
 
 
 def _status(desk: Desk, work: Work) -> None:
@@ -238,7 +228,6 @@ def _done_and_next(desk: Desk) -> None:
 
 def _notes(desk: Desk) -> None:
     """Below the bar, and only where there is something to say: a reviewer's comment, or why this tile was chosen."""
-    follow(desk)
     work = work_status.work(desk.workspace, desk.tile.id)
     notes = []
     if work.comment and not desk.is_opinion:

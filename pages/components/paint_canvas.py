@@ -36,6 +36,7 @@ def paint_canvas(
     revision: int = 0,
     ahead: Sequence[int] = (),
     opinion: bool = False,
+    work: str = "",
     on_opinion: Callable[[bool], None] | None = None,
     on_annotator: Callable[[str], None] | None = None,
     key: str,
@@ -52,6 +53,8 @@ def paint_canvas(
             it shows older ones.
         ahead: the tiles that will be labelled next; the server makes what the tools need on them meanwhile.
         opinion: show the annotator's own second opinion instead of the tile's labels.
+        work: how far the tile is, in the words that the page shows; the canvas runs the page anew when the server says
+            otherwise, so that the page need not look again by itself.
         on_opinion: called where the user changes from one to the other in the canvas, with what ``opinion`` is then.
         on_annotator: called with the name where the user gives another one in the canvas.
         key: of the component.
@@ -69,6 +72,7 @@ def paint_canvas(
             "revision": revision,
             "ahead": list(ahead),
             "opinion": opinion,
+            "work": work,
             "tile": {
                 "id": tile.id,
                 "name": tile.name,
@@ -82,6 +86,7 @@ def paint_canvas(
         },
         on_opinion_change=lambda: _tell(on_opinion, key, "opinion"),
         on_annotator_change=lambda: _tell(on_annotator, key, "annotator"),
+        on_work_change=lambda: None,  # to be told is to run anew
     )
 
 

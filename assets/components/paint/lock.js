@@ -6,7 +6,7 @@ const RENEW_EVERY = 10_000; // milliseconds
 export class Lock {
   /** `changed(was)` is called when somebody else takes the tile, or gives it back: `was` is what `mine` was. */
   constructor(server, changed) {
-    Object.assign(this, { server, changed, mine: null, holder: null, closed: false });
+    Object.assign(this, { server, changed, mine: null, holder: null, status: null, work: null, closed: false });
     this.clock = setInterval(() => this.renew(), RENEW_EVERY);
     this.stop = new AbortController();
     const { signal } = this.stop;
@@ -32,9 +32,9 @@ export class Lock {
   async #ask(takeOver) {
     const was = this.mine;
     try {
-      const { mine, holder } = await this.server.post("lock", { take_over: takeOver });
+      const { mine, holder, status, comment } = await this.server.post("lock", { take_over: takeOver });
       if (this.closed) return;
-      Object.assign(this, { mine, holder });
+      Object.assign(this, { mine, holder, status, work: `${status}\n${comment}` }); // as pages/label.py writes it
     } catch {
       return; // the server is away: its word stands until it is back
     }

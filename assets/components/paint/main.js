@@ -32,11 +32,17 @@ function build(root, data) {
   const input = new Input(root, panel, painter);
   const parts = [new Learning(painter, panel.slot("learning")), new History(painter, panel.slot("history"))];
   let wish = null; // {tile, opinion}: what the user chose here, until the page has followed
+  let told = null; // how far the tile is, as the page was told
   const show = (next, tell) => {
     if (next.tile.id !== wish?.tile || next.opinion === wish.opinion) wish = null;
     const before = [painter.tile?.id, painter.opinion];
     painter.open(next.tile, { ...next, opinion: wish?.opinion ?? next.opinion });
     if (before[0] !== painter.tile.id || before[1] !== painter.opinion) for (const part of parts) part.opened();
+    painter.onWork = (work) => {
+      if (work === next.work || work === told) return;
+      told = work;
+      tell("work", work);
+    };
     painter.onRenamed = (name) => tell("annotator", name);
     painter.onOpinion = (opinion) => {
       wish = { tile: next.tile.id, opinion };

@@ -116,7 +116,13 @@ export class Painter {
       if (was === false) this.sheet.lookAgain();
     }
     if (this.lock.taken && was !== false && !this.queue.held) this.tool.cancel();
+    this.onWork?.(this.lock.work);
     this.screen.refresh();
+  }
+
+  /** A stroke was saved: the first one changes how far the tile is, and the page shows that. */
+  labelled() {
+    if (!this.opinion && this.lock.status !== "in work") this.lock.renew();
   }
 
   takeOver() {

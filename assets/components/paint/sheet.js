@@ -103,6 +103,7 @@ export class Sheet {
 
   async #accept(reply) {
     this.painter.say(null);
+    this.painter.labelled();
     const missed = this.state && reply.previous !== this.state.sequence; // somebody else painted here meanwhile
     const image = reply.patch && !missed ? await createImageBitmap(await (await fetch(`data:image/png;base64,${reply.patch}`)).blob()) : null;
     if (this.closed) return;
