@@ -7,11 +7,13 @@ POST /labels/{tile}/ahead    {"tiles"}: prepare this tile and then these; the an
 """
 
 import base64
+import io
 from typing import Annotated, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -61,9 +63,10 @@ def pieces_png(ids: NDArray[np.int32]) -> bytes:
 
 
 def mask_png(mask: NDArray[np.bool_]) -> bytes:
-    """A bool mask (h, w) as a PNG that is white inside and transparent outside."""
-    pixels = np.where(mask[..., None], np.uint8(255), np.zeros(4, np.uint8))
-    return bytes(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())
+    """A bool mask (h, w) as a PNG of one bit a pixel that is white inside and transparent outside."""
+    stream = io.BytesIO()
+    Image.fromarray(mask).save(stream, "png", compress_level=1, transparency=0)
+    return stream.getvalue()
 
 
 def _superpixels(call: Call) -> Response:

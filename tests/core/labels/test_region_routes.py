@@ -30,7 +30,7 @@ def without_model(tmp_path, monkeypatch):
 
 def picture(png):
     with Image.open(io.BytesIO(png)) as image:
-        return np.asarray(image)
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGBA"))
 
 
 def test_superpixels_are_computing_first_and_then_a_picture_of_their_numbers(served, without_model):
