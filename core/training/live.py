@@ -25,7 +25,7 @@ from core.training.recipe import Recipe
 from models.heads import ContextLinearHead
 
 MAX_CELLS = 4_000
-"""Cells that the head is fitted on: its time grows with them, its accuracy hardly (`live_accuracy` in benchmarks)."""
+"""Cells that the head is fitted on: its time grows with them, `live_accuracy` in benchmarks tells what is lost."""
 
 FIRST_ITERATIONS = 60
 """Of L-BFGS from nothing: settled on every workspace that was tried."""
