@@ -56,6 +56,7 @@ def _tour(page: Page, server: Server, workspace: Workspace, collection_id: int) 
     page.wait_for_function("window.tilewrightPaint?.state().ready", timeout=loop.LONG)
     for key, start, end in STROKES:
         loop.brush(page, key=key, start=start, end=end)
+    page.wait_for_function("window.tilewrightPaint.state().suggestion", timeout=loop.LONG)
     _keep(page, "label")
     loop.train(page, server, name="few-strokes", source="My labels, painted here")
     loop.train(page, server, name="whole-masks", source="The masks that came with the tiles")

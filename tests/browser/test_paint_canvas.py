@@ -223,11 +223,13 @@ def test_looks_change_what_is_seen_and_nothing_on_disk(canvas: Canvas) -> None:
     assert np.array_equal(canvas.saved(), raster)
 
 
-def test_the_overview_map_moves_the_view_and_can_be_folded(canvas: Canvas) -> None:
+def test_the_overview_map_moves_the_view_can_be_folded_and_covers_nothing_of_a_whole_tile(canvas: Canvas) -> None:
+    small = canvas.page.locator(".minimap canvas")
+    canvas.press("f")
+    expect(small).to_be_hidden()
     for _ in range(4):
         canvas.press("+")
     before = canvas.place(0, 0)
-    small = canvas.page.locator(".minimap canvas")
     small.click(position={"x": 8, "y": 8})
     assert canvas.place(0, 0)["x"] > before["x"] + 50
     canvas.press("m")

@@ -1,4 +1,5 @@
-// The whole tile in a corner, with the part that is seen framed. A click or drag there moves the view; it can be folded.
+// The whole tile in a corner, with the part that is seen framed. A click or drag there moves the view; it can be folded,
+// and is away while the whole tile is seen: it would only cover a corner that is to be painted.
 
 const SIDE = 132; // CSS pixels of the longer side
 const LABELS_EVERY = 400; // milliseconds: the small labels need not follow every stroke at once
@@ -37,9 +38,9 @@ export class Minimap {
   /** Follow the view now, and the picture a little later. */
   update(pictureChanged) {
     const { painter, frame, scale } = this, shown = painter.settings.minimap;
-    this.canvas.hidden = !shown;
-    frame.hidden = !shown || painter.view.isWhole;
-    if (!shown) return;
+    this.root.hidden = painter.view.isWhole;
+    this.canvas.hidden = frame.hidden = !shown;
+    if (!shown || painter.view.isWhole) return;
     const [left, top, right, bottom] = painter.view.visible.map((edge) => edge * scale);
     Object.assign(frame.style, { transform: `translate(${left}px, ${top}px)`, width: `${Math.max(4, right - left)}px`, height: `${Math.max(4, bottom - top)}px` });
     if (pictureChanged && !this.timer) this.timer = setTimeout(() => this.#draw(), LABELS_EVERY);
