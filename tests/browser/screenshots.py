@@ -20,6 +20,7 @@ from tests.browser.install import find_browser
 
 OUT = ROOT / "assets" / "screenshots"
 WIDTH = 1100  # pixels of the saved picture
+_SURFACES = 32  # colours of the palette that are kept exactly
 STROKES = (  # class key, from, to, in pixels of the first scene of seed 0
     ("2", (500, 420), (900, 520)),
     ("4", (150, 900), (420, 1050)),
@@ -79,8 +80,19 @@ def _keep(page: Page, name: str) -> None:
         size = (WIDTH, round(picture.height * WIDTH / picture.width))
         small = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
     OUT.mkdir(parents=True, exist_ok=True)
-    # The class colours are few pixels but must stay what they are: the usual median cut would dull them.
-    small.quantize(256, method=Image.Quantize.MAXCOVERAGE).save(OUT / f"{name}.png", optimize=True)
+    small.quantize(palette=_palette(small), dither=Image.Dither.NONE).save(OUT / f"{name}.png", optimize=True)
+
+
+def _palette(picture: Image.Image) -> Image.Image:
+    """256 colours: the commonest, so that surfaces stay what they are, and others as far apart as those in the picture.
+
+    The class colours are few pixels: the usual median cut would dull them.
+    """
+    common = sorted(picture.getcolors(picture.width * picture.height), reverse=True)[:_SURFACES]
+    apart = picture.quantize(256 - _SURFACES, method=Image.Quantize.MAXCOVERAGE).getpalette()
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*(value for _, colour in common for value in colour), *apart[: 3 * (256 - _SURFACES)]])
+    return palette
 
 
 if __name__ == "__main__":
