@@ -1,76 +1,15 @@
 """A real server on a workspace of its own, and a real Chromium that may speak to it alone."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
+from tests.browser.app_server import CHROMIUM_ARGUMENTS, LOCAL_HOSTS, Server, start_server, stop_server
 from tests.browser.install import find_browser
-
-ROOT = Path(__file__).resolve().parents[2]
-LOCAL_HOSTS = {"127.0.0.1", "localhost"}
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@dataclass
-class Server:
-    """A running app: its address, its workspace, and its process."""
-
-    url: str
-    workspace: Path
-    process: subprocess.Popen[bytes]
-
-
-def start_server(workspace: Path) -> Server:
-    """Start ``streamlit run app.py`` on a free port and wait until it answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
-        cwd=ROOT,
-        env={**os.environ, "TILEWRIGHT_WORKSPACE": str(workspace)},
-        stdout=(workspace.parent / "server.log").open("ab"),
-        stderr=subprocess.STDOUT,
-    )
-    server = Server(f"http://127.0.0.1:{port}", workspace, process)
-    for _ in range(600):
-        try:
-            with urllib.request.urlopen(f"{server.url}/health", timeout=1):
-                return server
-        except (urllib.error.URLError, OSError):
-            if process.poll() is not None:
-                break
-            time.sleep(0.1)
-    process.kill()
-    raise RuntimeError(f"the server did not start:\n{(workspace.parent / 'server.log').read_text()}")
-
-
-def stop_server(server: Server) -> None:
-    """Stop the server and wait for it."""
-    server.process.terminate()
-    try:
-        server.process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        server.process.kill()
-        server.process.wait()
+from tests.browser.painting import Canvas, Studio, studio_in
 
 
 @pytest.fixture(scope="session")
@@ -109,3 +48,16 @@ def page(chromium: Browser) -> Iterator[Page]:
     yield opened
     context.close()
     assert elsewhere == [], f"requests left this machine: {elsewhere}"
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    yield from studio_in(tmp_path_factory.mktemp("studio"))
+
+
+@pytest.fixture
+def canvas(page: Page, studio: Studio) -> Canvas:
+    """The Label page, open on a tile of ``studio`` of its own."""
+    opened = Canvas(page, studio, next(studio.fresh))
+    opened.open()
+    return opened

@@ -14,7 +14,7 @@ from core.catalog.catalogue import collections, index_folder, tiles
 from core.progress import SilentProgress
 from core.tables import Tile
 from core.workspace import Workspace, open_workspace
-from tests.browser.conftest import Server, start_server, stop_server
+from tests.browser.app_server import Server, start_server, stop_server
 
 WIDTH, HEIGHT = 300, 200
 TILES = 24

@@ -15,7 +15,7 @@ from core.catalog.sample import write_sample
 from core.progress import SilentProgress
 from core.workspace import Workspace, open_workspace
 from tests.browser import test_whole_loop as loop
-from tests.browser.conftest import CHROMIUM_ARGUMENTS, ROOT, Server, start_server, stop_server
+from tests.browser.app_server import CHROMIUM_ARGUMENTS, ROOT, Server, start_server, stop_server
 from tests.browser.install import find_browser
 
 OUT = ROOT / "assets" / "screenshots"

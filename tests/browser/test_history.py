@@ -1,28 +1,14 @@
 """The history panel in a real Chromium: versions, where labels come from, second opinions."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
 from core.labels import journal, versions
-from tests.browser.painting import UNLABELLED, URBAN, WATER, Canvas, Studio, studio_in
+from tests.browser.painting import UNLABELLED, URBAN, WATER, Canvas, Studio
 from tests.core.labels.painting import brush
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    yield from studio_in(tmp_path_factory.mktemp("studio"))
-
-
-@pytest.fixture
-def canvas(page: Page, studio: Studio) -> Canvas:
-    opened = Canvas(page, studio, next(studio.fresh))
-    opened.open()
-    return opened
 
 
 def paint(canvas: Canvas, key: str, y: int) -> None:

@@ -21,7 +21,7 @@ from tests.benchmarks.labelling.http_painter import NoAnswerError, Operation
 from tests.benchmarks.labelling.kill_nine import KillingSpree
 from tests.benchmarks.labelling.label_server import LabelServer, free_port
 from tests.benchmarks.labelling.scratch_tiles import grey_tiles
-from tests.browser.conftest import CHROMIUM_ARGUMENTS, ROOT
+from tests.browser.app_server import CHROMIUM_ARGUMENTS, ROOT
 from tests.browser.install import find_browser
 
 pytestmark = pytest.mark.browser

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Route, expect
 from core.catalog.catalogue import collections, index_folder, tiles
 from core.progress import SilentProgress
 from core.workspace import open_workspace
-from tests.browser.conftest import Server
+from tests.browser.app_server import Server
 from tests.scenes import write_pairs
 
 pytestmark = pytest.mark.browser

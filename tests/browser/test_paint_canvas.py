@@ -1,11 +1,10 @@
 """The paint canvas in a real Chromium: what is shown is what is on disk, whatever it was drawn with."""
 
 import re
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.painting import (
     AGRICULTURE,
@@ -16,23 +15,9 @@ from tests.browser.painting import (
     URBAN,
     WATER,
     Canvas,
-    Studio,
-    studio_in,
 )
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    yield from studio_in(tmp_path_factory.mktemp("studio"))
-
-
-@pytest.fixture
-def canvas(page: Page, studio: Studio) -> Canvas:
-    opened = Canvas(page, studio, next(studio.fresh))
-    opened.open()
-    return opened
 
 
 # ---- tools ----

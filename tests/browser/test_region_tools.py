@@ -19,8 +19,8 @@ from core.labels.learning import SETTING
 from core.progress import SilentProgress
 from core.tables import Setting
 from core.workspace import open_workspace
-from tests.browser.conftest import ROOT, start_server, stop_server
-from tests.browser.test_paint_canvas import Canvas, Studio
+from tests.browser.app_server import ROOT, start_server, stop_server
+from tests.browser.painting import Canvas, Studio
 from tests.scenes import small_pair
 
 pytestmark = pytest.mark.browser
@@ -121,7 +121,7 @@ def pieces(canvas: RegionCanvas, grain: str) -> NDArray[np.int32]:
 def open_superpixels(canvas: RegionCanvas) -> None:
     canvas.open()
     canvas.press("s")
-    canvas.wait_for_hint("paint whole superpixels")
+    canvas.wait_for_hint("paint whole medium superpixels")
 
 
 def test_a_drag_paints_the_whole_superpixels_that_it_touches_at_once(canvas: RegionCanvas, held: HeldStrokes) -> None:
@@ -139,13 +139,13 @@ def test_a_drag_paints_the_whole_superpixels_that_it_touches_at_once(canvas: Reg
 def test_each_grain_paints_its_own_superpixels_up_to_the_last_odd_row(canvas: RegionCanvas) -> None:
     open_superpixels(canvas)
     canvas.press("4", ",")
-    canvas.wait_for_hint("paint whole superpixels")
+    canvas.wait_for_hint("paint whole fine superpixels")
     corner = (WIDTH - 1, HEIGHT - 1)
     canvas.click(corner)
     fine = canvas.saved() == FOREST
     assert np.array_equal(fine, pieces(canvas, "fine") == pieces(canvas, "fine")[corner[1], corner[0]])
     canvas.press(".", ".", "5")
-    canvas.wait_for_hint("paint whole superpixels")
+    canvas.wait_for_hint("paint whole coarse superpixels")
     canvas.click(corner)
     coarse = canvas.saved() == WATER
     assert np.array_equal(coarse, pieces(canvas, "coarse") == pieces(canvas, "coarse")[corner[1], corner[0]])
@@ -158,7 +158,7 @@ def test_shift_clears_superpixels_and_the_guard_is_respected(canvas: RegionCanva
     canvas.drag((30, 30), (90, 90))
     before = canvas.saved()
     canvas.press("s", "2", "Shift+U")  # only over unlabelled
-    canvas.wait_for_hint("paint whole superpixels")
+    canvas.wait_for_hint("paint whole medium superpixels")
     canvas.drag((20, 60), (140, 60))
     kept = canvas.saved()
     assert (kept[before == FOREST] == FOREST).all()
@@ -189,7 +189,7 @@ def test_while_superpixels_are_computed_the_tool_says_so_and_paints_nothing(canv
     assert canvas.state()["unsaved"] == 0
     assert (canvas.shown() == UNLABELLED).all()
     computing = False
-    canvas.wait_for_hint("paint whole superpixels")
+    canvas.wait_for_hint("paint whole medium superpixels")
 
 
 # ---- click-to-mask ----

@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from core.classes import decode_colours
-from tests.browser.conftest import ROOT, Server
+from tests.browser.app_server import ROOT, Server
 from tests.scenes import write_pairs
 
 REAL_TILES = ROOT.parent / "shared" / "data" / "deepglobe" / "land-train"

@@ -4,6 +4,8 @@ import { UNLABELLED } from "./classes.js";
 import { annotator, setAnnotator } from "./person.js";
 import { escape } from "./text.js";
 
+const LOOK_ONLY = "Look around as you like; this tile takes no strokes of yours while somebody else has it.";
+
 export class StatusLine {
   constructor(root, painter) {
     this.painter = painter;
@@ -19,7 +21,7 @@ export class StatusLine {
 
   update(pointer) {
     const { painter, parts } = this;
-    const hint = [painter.tool.hint, painter.guardSentence].filter(Boolean).join(" ");
+    const hint = painter.mayWrite ? [painter.tool.hint, painter.guardSentence].filter(Boolean).join(" ") : LOOK_ONLY;
     setText(parts.hint, hint);
     parts.hint.title = hint;
     setText(parts.zoom, `${Math.round(painter.view.scale * 100)} %`);

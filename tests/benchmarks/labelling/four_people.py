@@ -30,7 +30,7 @@ from tests.benchmarks.labelling.http_painter import raster_of
 from tests.benchmarks.labelling.label_server import LabelServer, free_port
 from tests.benchmarks.labelling.scratch_tiles import grey_tiles
 from tests.benchmarks.labelling.sheet_model import SheetModel
-from tests.browser.conftest import CHROMIUM_ARGUMENTS, LOCAL_HOSTS
+from tests.browser.app_server import CHROMIUM_ARGUMENTS, LOCAL_HOSTS
 from tests.browser.install import find_browser
 
 SIZE = (1200, 1200)

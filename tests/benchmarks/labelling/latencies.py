@@ -25,7 +25,7 @@ from tests.benchmarks.labelling import live_learning
 from tests.benchmarks.labelling.http_painter import HttpPainter
 from tests.benchmarks.labelling.label_server import LabelServer, free_port
 from tests.benchmarks.labelling.scratch_tiles import REAL_TILES, all_real_tiles
-from tests.browser.conftest import CHROMIUM_ARGUMENTS
+from tests.browser.app_server import CHROMIUM_ARGUMENTS
 from tests.browser.install import find_browser
 
 PROBES = Path(__file__).with_name("latency_probes.js")

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from sqlalchemy import select
 
 from core.classes import ClassRaster, encode_colours
 from core.labels.strokes import BrushStroke
 from core.tables import Collection, Tile
+from core.tables import Stroke as StrokeRow
 from core.workspace import Workspace, open_workspace
 
 
@@ -60,3 +62,9 @@ def colours_on_disk(workspace: Workspace, tile: Tile) -> np.ndarray:
 
 def is_on_disk(workspace: Workspace, tile: Tile, raster: ClassRaster) -> bool:
     return np.array_equal(colours_on_disk(workspace, tile), encode_colours(raster))
+
+
+def strokes_of(workspace: Workspace, tile: Tile) -> list[StrokeRow]:
+    """The tile's strokes in the order in which they were made."""
+    with workspace.database.read() as session:
+        return list(session.scalars(select(StrokeRow).where(StrokeRow.tile_id == tile.id).order_by(StrokeRow.id)))

@@ -5,13 +5,7 @@ from core.classes import UNLABELLED
 from core.errors import InputError
 from core.labels import edits, journal, provenance, suggestions, versions
 from core.labels.strokes import FillStroke, PolygonStroke, SuggestionStroke, VersionStroke
-from tests.core.labels.painting import brush, is_on_disk, new_workspace
-
-
-@pytest.fixture
-def one(tmp_path):
-    workspace, [tile] = new_workspace(tmp_path)
-    return workspace, tile
+from tests.core.labels.painting import brush, is_on_disk
 
 
 def test_a_region_of_one_class_paints_its_mask_and_leaves_the_rest(one):

@@ -8,13 +8,7 @@ from core.classes import UNLABELLED
 from core.errors import InputError
 from core.labels import importing, journal, provenance, versions
 from core.labels.strokes import FillStroke, RectangleStroke
-from tests.core.labels.painting import brush, new_workspace, random_brush
-
-
-@pytest.fixture
-def one(tmp_path):
-    workspace, [tile] = new_workspace(tmp_path)
-    return workspace, tile
+from tests.core.labels.painting import brush, random_brush
 
 
 def rectangle(left, top, right, bottom, class_index):

@@ -139,7 +139,7 @@ export class Superpixel extends Tool {
   get hint() {
     if (this.trouble) return this.trouble;
     if (!this.map) return `Computing the ${this.grain} superpixels of this tile…`;
-    return "Click or drag to paint whole superpixels; with Shift it clears them.";
+    return `Click or drag to paint whole ${this.grain} superpixels; with Shift it clears them.`;
   }
 
   get options() {
