@@ -48,6 +48,7 @@ class RunCard(BaseModel):
     features_seconds: float
     head_seconds: float
     versions: dict[str, str]
+    measured: dict[str, Any] = {}  # figures of one kind of fit alone: throughput, memory, members
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def test_an_unknown_key_is_answered_with_the_nearest_one():
     [
         ("l2=-1", r"l2 cannot be '-1'.*greater than or equal to 0"),
         ("l2=strong", r"l2 cannot be 'strong'.*number"),
-        ("head=forest", r"head cannot be 'forest'.*'context-linear' or 'convolutional'"),
+        ("head=forest", r"head cannot be 'forest'.*'context-linear', 'convolutional', 'prototype' or 'neighbours'"),
         ("windows=1,4", r"windows cannot be.*odd"),
         ("resolution_m=0", r"resolution_m cannot be '0'.*metres per pixel"),
     ],
