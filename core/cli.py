@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from core.errors import CancelledError, InputError
 from core.label_cli import add_label_commands
 from core.progress import CancelFlag, JsonProgress, Progress, make_progress
+from core.run_cli import add_run_commands
 
 BAD_INPUT = 2
 CANCELLED = 130
@@ -59,8 +60,25 @@ def _fit(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         recipe=recipe,
         seed=options.seed,
         device=options.device,
+        resume=options.resume,
     )
     return fit(request, progress)
+
+
+def _rate_test(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    from core.training.fit import FitRequest
+    from core.training.rate_test import find_rate
+    from core.training.recipe import load_recipe
+
+    request = FitRequest(
+        data=options.data,
+        labels=options.labels,
+        out=options.out,
+        recipe=load_recipe(options.recipe, options.set),
+        seed=options.seed,
+        device=options.device,
+    )
+    return find_rate(request, progress)
 
 
 def _predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -125,7 +143,7 @@ def _work(options: argparse.Namespace, _progress: Progress) -> dict[str, Any]:
     from core.jobs.worker import run_worker
     from core.workspace import open_workspace
 
-    run_worker(open_workspace(options.workspace), options.device)
+    run_worker(open_workspace(options.workspace), options.device, most_at_once=options.slots)
     return {}
 
 
@@ -159,13 +177,14 @@ def build_parser() -> argparse.ArgumentParser:
     index.add_argument("--workspace", type=Path)
 
     fit = command("fit", _fit, "Train a run on the labelled pixels of a folder.")
-    fit.add_argument("--data", type=Path, required=True)
-    fit.add_argument("--labels", type=Path, help="folder of <id>_mask.png; by default the masks beside the images")
+    _add_fit_options(fit)
     fit.add_argument("--out", type=Path, required=True, help="the run's folder")
-    fit.add_argument("--recipe", default="head", help="a preset's name or a TOML file")
-    fit.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
-    fit.add_argument("--seed", type=int, default=0)
-    fit.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    fit.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+
+    rates = command("rate-test", _rate_test, "Try rising learning rates for a network, and suggest one.")
+    _add_fit_options(rates)
+    rates.set_defaults(recipe="decoder")
+    rates.add_argument("--out", type=Path, required=True, metavar="FILE.json")
 
     predict = command("predict", _predict, "Predict every tile of a folder; several runs are averaged.")
     predict.add_argument("--run", type=Path, action="append", required=True)
@@ -205,13 +224,25 @@ def _add_app_commands(command: Callable[[str, Command, str], argparse.ArgumentPa
     facts.add_argument("--encoder-only", action="store_true", help="without a run: for the most diverse order only")
 
     add_label_commands(command)
+    add_run_commands(command)
 
     work = command("work", _work, "Run the queued jobs of a workspace; the app starts this by itself.")
     work.add_argument("--workspace", type=Path)
     work.add_argument("--device", default="cpu")
+    work.add_argument("--slots", type=_count, help="jobs at once; by default as many as the workspace says")
 
     learn = command("learn", _learn, "Learn while somebody paints; the app starts this by itself.")
     learn.add_argument("--workspace", type=Path)
+
+
+def _add_fit_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--labels", type=Path, help="folder of <id>_mask.png; by default the masks beside the images")
+    parser.add_argument("--recipe", default="head", help="a preset's name or a TOML file")
+    change = parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    change.help = "change one value of the recipe"
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
 
 
 def _add_switches(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,7 @@ from core.errors import InputError, NotSavedError
 from core.tables import Base
 
 BUSY_TIMEOUT_MS = 20_000
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Kept in SQLite's ``user_version``; raise it with every change of the tables, and add the step to ``_MIGRATIONS``."""
 
 
@@ -33,6 +33,13 @@ _MIGRATIONS = {
         "DROP INDEX label_operation_by_tile",
         "CREATE INDEX stroke_by_sheet ON stroke (tile_id, opinion, state, id)",
         "CREATE INDEX label_operation_by_sheet ON label_operation (tile_id, opinion, id)",
+    ),
+    2: (
+        "ALTER TABLE job ADD COLUMN priority INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE job ADD COLUMN place INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE job ADD COLUMN pause_requested DATETIME",
+        "ALTER TABLE job ADD COLUMN worked_seconds DOUBLE NOT NULL DEFAULT 0",
+        "UPDATE job SET place = id",
     ),
 }
 """What leads from a version to the next, beside the tables that are new in it."""

@@ -180,23 +180,27 @@ class LiveScore(Base):
 
 
 class Job(Base):
-    """One command line, waiting, running or ended."""
+    """One command line, waiting, running, paused or ended."""
 
     __tablename__ = "job"
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str]  # index, fit, predict, evaluate, ...
     title: Mapped[str]
     arguments: Mapped[list[Any]]  # after ``python -m core``
-    device: Mapped[str]  # cpu, cuda: one job runs on each at a time
+    device: Mapped[str]  # cpu, cuda: as many jobs run on each at a time as it has slots
     state: Mapped[str] = mapped_column(default="queued", index=True)
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")  # the greater the sooner
+    place: Mapped[int] = mapped_column(default=0, server_default="0")  # within a priority, the smaller the sooner
     cancel_requested: Mapped[datetime | None]  # when; a while later it is ended by force
+    pause_requested: Mapped[datetime | None]  # likewise
     pid: Mapped[int | None]
     pid_started: Mapped[float | None]  # the process's start time: a pid alone may be reused
     exit_status: Mapped[int | None]
     message: Mapped[str | None]  # one sentence for a person, when it did not end well
     created: Mapped[datetime] = mapped_column(default=now)
-    started: Mapped[datetime | None]
+    started: Mapped[datetime | None]  # the last time
     ended: Mapped[datetime | None]
+    worked_seconds: Mapped[float] = mapped_column(default=0.0, server_default="0")  # in earlier attempts
 
 
 class Setting(Base):

@@ -1,29 +1,37 @@
-"""A head on disk: one safetensors file that also says what it is."""
+"""A head, or a whole network, on disk: one safetensors file that also says what it is."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from models.errors import ModelError
 from models.heads import HEADS, Head
+from models.networks import SegmentationNetwork
+
+Trained = Head | SegmentationNetwork
+"""What a fit trains: a head on an encoder's features, or an encoder with its decoder."""
 
 FORMAT = "tilewright-head-1"
 _KEY = "tilewright"
 
 
-def pack_head(head: Head) -> bytes:
-    """The head as the bytes of a safetensors file, its kind and settings in the file's metadata."""
+def pack_head(head: Trained) -> bytes:
+    """The head as the bytes of a safetensors file, its kind and settings in the file's metadata.
+
+    Of a network everything is kept, a frozen encoder too, so that reading it asks neither a package nor a hub.
+    """
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in head.state_dict().items()}
     # One key only: safetensors writes several in random order, and equal heads should be equal files.
     metadata = {_KEY: json.dumps({"format": FORMAT, "kind": head.kind, "settings": head.settings()})}
     return bytes(save(tensors, metadata))
 
 
-def load_head(path: Path) -> Head:
+def load_head(path: Path) -> Trained:
     """Read a head that ``pack_head`` wrote; in evaluation mode, on the CPU.
 
     Raises ``ModelError`` when the file is missing, is no safetensors file, or is somebody else's.
@@ -42,8 +50,15 @@ def load_head(path: Path) -> Head:
         description: dict[str, Any] = json.loads(described)
         if description["format"] != FORMAT:
             raise ModelError(f"{path} is of another version of Tilewright ({description['format']}); train it anew.")
-        head = HEADS[description["kind"]](**description["settings"])
+        head = _empty(description["kind"], description["settings"])
         head.load_state_dict(tensors)
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise ModelError(f"The weights in {path} do not fit what the file says of them; train the run anew.") from error
     return head.eval()
+
+
+def _empty(kind: str, settings: dict[str, Any]) -> Trained:
+    if kind != SegmentationNetwork.kind:
+        return HEADS[kind](**settings)
+    with torch.random.fork_rng(devices=[]):  # the weights that it is built with are drawn, and thrown away
+        return SegmentationNetwork(**settings)

@@ -7,6 +7,8 @@ An encoder here is frozen: evaluation mode, no gradients, so that a tile's featu
 
 import difflib
 import hashlib
+import statistics
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +33,7 @@ _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 _LITE_VARIANTS = {f"efficientnet-lite{variant}": variant for variant in lite_weights.VARIANTS}
 _TIMM_PREFIX = "tu-"
+_PASSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class EncoderCard:
     """What there is to know of an encoder before using it.
 
     ``channels`` and ``strides`` go by stage, finest first. ``mean`` and ``std`` are of RGB scaled to 0..1.
-    ``weights_sources`` are what ``create_encoder`` can take besides a file.
+    ``weights_sources`` are what ``create_encoder`` can take besides a file, empty where nobody offers any;
+    ``weights_origin`` says in words where they come from and what they were trained on.
     """
 
     name: str
@@ -48,6 +52,7 @@ class EncoderCard:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     weights_sources: tuple[str, ...]
+    weights_origin: str
     licence: str
 
 
@@ -130,6 +135,27 @@ def create_encoder(name: str = DEFAULT_ENCODER, weights: str | Path = PACKAGED) 
     return Encoder(card=card, backbone=backbone)
 
 
+def measure_encoder(name: str, side: int = 512) -> float:
+    """Milliseconds that one image of ``side`` x ``side`` takes through an encoder here on the CPU: median of three.
+
+    With random weights, which take as long as any. Raises ``ModelError`` for an unknown name, or an encoder that
+    cannot take such an image.
+    """
+    encoder = create_encoder(name, NO_WEIGHTS)
+    image = torch.zeros(1, 3, side, side, dtype=torch.uint8)
+    seconds = []
+    try:
+        for _ in range(1 + _PASSES):  # the first one sets up
+            start = time.perf_counter()
+            encoder(image)
+            seconds.append(time.perf_counter() - start)
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise ModelError(
+            f"The encoder {name} cannot take an image of {side} x {side} ({error}); choose another."
+        ) from error
+    return statistics.median(seconds[1:]) * 1000
+
+
 def _from_hub(name: str) -> Encoder:
     if name in _LITE_VARIANTS:
         raise ModelError(f"The weights of {name} come with an installed package; set weights to 'packaged'.")
@@ -156,8 +182,27 @@ def _libraries() -> tuple[Any, Any]:
 def _check_name(name: str) -> None:
     if name in encoder_names():
         return
-    near = difflib.get_close_matches(name, encoder_names(), n=3, cutoff=0.5) or list(_LITE_VARIANTS)
-    raise ModelError(f"There is no encoder called {name!r}; the nearest names are {', '.join(near)}.")
+    raise ModelError(f"There is no encoder called {name!r}; the nearest names are {', '.join(_nearest(name))}.")
+
+
+def _nearest(name: str) -> list[str]:
+    """Up to three names of encoders: those spelt alike, and the shortest of those that hold what was written."""
+    wanted = name.lower()
+    alike = difflib.get_close_matches(wanted, encoder_names(), n=3, cutoff=0.5)
+    holding = sorted((known for known in encoder_names() if len(wanted) > 2 and wanted in known), key=len)
+    return list(dict.fromkeys([*alike[:1], *holding[:1], *alike, *holding]))[:3] or list(_LITE_VARIANTS)
+
+
+def library_name(name: str) -> str:
+    """An encoder's name in segmentation_models_pytorch. Raises ``ModelError`` as ``encoder_card`` does."""
+    _check_name(name)
+    timm_name = _timm_name(name)
+    return name if timm_name is None else _TIMM_PREFIX + timm_name
+
+
+def is_timm(name: str) -> bool:
+    """Whether an encoder is one of timm's, EfficientNet-Lite among them."""
+    return _timm_name(name) is not None
 
 
 def _timm_name(name: str) -> str | None:
@@ -174,7 +219,7 @@ def _backbone(name: str, *, from_hub: bool) -> nn.Module:
         if timm_name is not None:
             backbone: nn.Module = timm.create_model(timm_name, pretrained=from_hub, features_only=True)
         else:
-            backbone = smp_encoders.get_encoder(name, weights="imagenet" if from_hub else None)
+            backbone = smp_encoders.get_encoder(name, weights=_smp_weights(name) if from_hub else None)
     except (RuntimeError, AttributeError, TypeError) as error:
         raise ModelError(f"The encoder {name} cannot give feature maps by stage ({error}); choose another.") from error
     return backbone
@@ -194,8 +239,9 @@ def _card(name: str, backbone: nn.Module, *, from_hub: bool = False) -> EncoderC
         channels = [c for c in described.out_channels[1:] if c]
         strides = [2**level for level, c in enumerate(described.out_channels) if level and c]
         if from_hub:
-            fetched = smp_encoders.get_preprocessing_params(name, "imagenet")
+            fetched = smp_encoders.get_preprocessing_params(name, _smp_weights(name))
             mean, std = tuple(fetched["mean"]), tuple(fetched["std"])
+    source, origin = _weights_origin(name)
     return EncoderCard(
         name=name,
         parameters=sum(p.numel() for p in backbone.parameters()),
@@ -203,9 +249,31 @@ def _card(name: str, backbone: nn.Module, *, from_hub: bool = False) -> EncoderC
         strides=tuple(strides),
         mean=mean,
         std=std,
-        weights_sources=(PACKAGED,) if name in _LITE_VARIANTS else (HUB,),
+        weights_sources=() if source is None else (source,),
+        weights_origin=origin,
         licence=licence,
     )
+
+
+def _weights_origin(name: str) -> tuple[str | None, str]:
+    """Where an encoder's weights can be had, None for nowhere, and the same in words. Asks no network."""
+    smp_encoders, timm = _libraries()
+    if name in _LITE_VARIANTS:
+        return PACKAGED, f"the installed package {lite_weights.package(_LITE_VARIANTS[name])}, trained on ImageNet"
+    timm_name = _timm_name(name)
+    if timm_name is None:
+        repository = smp_encoders.encoders[name]["pretrained_settings"][_smp_weights(name)]["repo_id"]
+        return HUB, f"huggingface.co/{repository}, fetched by segmentation_models_pytorch"
+    configuration = timm.models.get_pretrained_cfg(timm_name)
+    if configuration is None or not configuration.has_weights:
+        return None, "nobody offers weights for it; give a .safetensors file, or train it from nothing"
+    return HUB, f"huggingface.co/{configuration.hf_hub_id or timm_name}, fetched by timm"
+
+
+def _smp_weights(name: str) -> str:
+    """Which of the weights that segmentation_models_pytorch offers: ImageNet's, or the first where there are none."""
+    offered: list[str] = list(_libraries()[0].encoders[name]["pretrained_settings"])
+    return "imagenet" if "imagenet" in offered else offered[0]
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

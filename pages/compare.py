@@ -16,7 +16,7 @@ from core.evaluation.held_out import held_out, kept_evaluation
 from core.evaluation.scores import Scores, from_confusion
 from core.inference import store
 from core.inference.batch import Switches
-from core.inference.predict import Segmenter
+from core.inference.predict import AnySegmenter
 from core.inference.store import KeptPrediction
 from core.progress import SilentProgress
 from core.tables import Collection, Tile
@@ -94,7 +94,7 @@ def _choose_side(letter: str, runs: list[Run], *, default: int) -> Side:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _segmenter(folder: Path, made: float, _workspace: Workspace) -> Segmenter:  # noqa: ARG001
+def _segmenter(folder: Path, made: float, _workspace: Workspace) -> AnySegmenter:  # noqa: ARG001
     """The run in ``folder``, loaded once for every version (``made``, its card's time) of it."""
     return store.open_segmenter(_workspace, folder.name)
 

@@ -1,23 +1,30 @@
-"""Train: choose tiles and labels, see what is labelled, start, watch, cancel; finished runs in a table."""
+"""Train: choose tiles, labels and recipe, see what it would take, start, watch; finished runs below."""
 
-from datetime import datetime
+import shlex
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from core.catalog.catalogue import collections, tiles
-from core.jobs import log, queue, worker
-from core.jobs.outcome import JobState
+from core.jobs import queue, worker
 from core.labels.amounts import Amount, LabelSource, amounts, label_path
 from core.system import devices
 from core.tables import Collection, Tile
-from core.training.recipe import PRESETS
+from core.training import forecast_process
+from core.training.forecast import label_warnings
+from core.training.recipe import Recipe
+from core.training.recipe_files import recipe_arguments
 from core.training.runs import list_runs
 from core.workspace import Workspace, open_workspace
-from pages.components.curves import training_curves
-from pages.components.jobs import job_list
+from pages.components.augmentation_preview import augmentation_preview
+from pages.components.forecast_box import forecast_box
+from pages.components.problems import plain
+from pages.components.recipe_form import ChosenRecipe, recipe_form
+from pages.components.runs_table import runs_table
 from pages.components.synthetic import synthetic_note
+from pages.components.training_live import training_progress
 
 HERE = Path(__file__).resolve().parent
 
@@ -25,17 +32,14 @@ SOURCE_NAMES = {
     LabelSource.PAINTED: "My labels, painted here",
     LabelSource.GIVEN: "The masks that came with the tiles",
 }
-RECIPE_WORDS = {
-    "head": "linear; stable with few labels",
-    "head-convolutional": "convolutional; for whole masks",
-}
 FEW, ENOUGH = 20, 50
+LINEAR = "context-linear"
 
 
 def page() -> None:
     """The whole page."""
     st.title("Train")
-    st.caption("A head on a frozen, pretrained encoder: seconds on a processor, from a few labelled instances.")
+    st.caption("A head on a frozen, pretrained encoder in seconds, or a whole network, from what is labelled.")
     workspace = open_workspace()
     known = collections(workspace)
     if not known:
@@ -43,48 +47,55 @@ def page() -> None:
         st.page_link(HERE / "start.py", label="Go to Start", icon=":material/home:")
         return
     left, right = st.columns([5, 4], gap="large")
+    with right:  # first: the form may take a moment
+        training_progress(workspace)
     with left:
         _new_run(workspace, known)
-    with right:
-        _progress(workspace)
     st.divider()
-    _runs(workspace)
+    runs_table(workspace)
 
 
 def _new_run(workspace: Workspace, known: list[Collection]) -> None:
-    """The form: data, labels, tiles, recipe, and the button."""
+    """The form: data, labels, tiles, recipe, what it would take, and the button."""
     st.subheader("New run", anchor=False)
     collection = st.selectbox("Collection", known, format_func=lambda c: c.name, key="train_collection")
     synthetic_note(collection)
     all_tiles = tiles(workspace, collection.id)
     source = _choose_source(workspace, all_tiles)
-    labelled = [t for t in all_tiles if label_path(workspace, t, source)]
-    if not labelled:
+    masks = {t.name: path for t in all_tiles if (path := label_path(workspace, t, source))}
+    if not masks:
         _nothing_labelled(source)
         return
+    labelled = [t for t in all_tiles if t.name in masks]
     training, validation = _choose_tiles(all_tiles, labelled, key=f"{collection.id}-{source}")
     with st.spinner("Counting labelled instances ..."):
         counted = amounts(workspace, training, source)
     _amounts_table(counted)
-    preset, seed, device, name = _choose_recipe(workspace)
+    chosen = recipe_form(starting_heads=[str(r.folder) for r in list_runs(workspace.runs) if r.card.head == LINEAR])
+    if training and chosen.recipe:
+        augmentation_preview(training, masks, chosen.recipe)
+    seed, device, name = _choose_run(workspace, chosen.preset)
     reason = _why_not(training, counted, name, workspace)
     if reason:
         st.warning(reason, icon=":material/warning:")
+    if chosen.recipe is None:
+        return
+    data = _data_arguments(workspace, collection, source)
+    named = ["--out", str(workspace.runs / name)]
+    rest = _recipe_arguments(workspace, chosen, name, training, validation)
+    rest += ["--seed", str(seed), "--device", device]
+    if reason is None:
+        busy = any(job.state.active for job in queue.jobs(workspace))
+        version = " ".join(f"{t.name}:{masks[t.name].stat().st_mtime_ns}" for t in training)
+        forecast_box(workspace, ["forecast", *data, *rest], labels=version, busy=busy)
+    arguments = ["fit", *data, *named, *rest]
     if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=reason is not None):
-        labels = workspace.labels(collection.id) if source is LabelSource.PAINTED else None
-        arguments = _fit_arguments(
-            Path(collection.root),
-            labels=labels,
-            out=workspace.runs / name,
-            preset=preset,
-            training=training,
-            validation=validation,
-            seed=seed,
-            device=device,
-        )
+        forecast_process.stop(workspace)  # it would only be in the way
         queue.submit(workspace, kind="fit", title=f"Train {name}", arguments=arguments, device=device)
         worker.ensure_running(workspace, device)
         st.rerun()
+    with st.expander("The same on the command line", icon=":material/terminal:"):
+        st.code(shlex.join(["python", "-m", "core", *arguments]), language="bash", wrap_lines=True)
 
 
 def _choose_source(workspace: Workspace, all_tiles: list[Tile]) -> LabelSource:
@@ -143,6 +154,7 @@ def _amounts_table(counted: dict[str, Amount]) -> None:
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
+        key="train_amounts",
         column_config={
             "towards 50": st.column_config.ProgressColumn(
                 "towards 50", min_value=0, max_value=1, format="percent", help="20 to 50 instances a class are wanted"
@@ -150,6 +162,8 @@ def _amounts_table(counted: dict[str, Amount]) -> None:
             "labelled pixels": st.column_config.NumberColumn(format="localized"),
         },
     )
+    for sentence in label_warnings({name: amount.instances for name, amount in counted.items()}):
+        st.markdown(f":small[:orange[:material/warning: {plain(sentence)}]]")
 
 
 def _enough(instances: int) -> str:
@@ -160,19 +174,15 @@ def _enough(instances: int) -> str:
     return "few" if instances else "none"
 
 
-def _choose_recipe(workspace: Workspace) -> tuple[str, int, str, str]:
-    preset = st.selectbox(
-        "Recipe",
-        list(PRESETS),
-        format_func=lambda key: f"{key}: {RECIPE_WORDS[key]}",
-        key="train_recipe",
-    )
+def _choose_run(workspace: Workspace, preset: str) -> tuple[int, str, str]:
+    """Seed, device and the run's name."""
     first, second, third = st.columns([3, 1, 1])
-    suggestion = f"{preset}-{len(list_runs(workspace.runs)) + 1}"
+    first_number = len(list_runs(workspace.runs)) + 1
+    suggestion = next(name for number in count(first_number) if not _is_taken(workspace, name := f"{preset}-{number}"))
     name = first.text_input("Name of the run", value=suggestion, key=f"train_name-{suggestion}", max_chars=60)
     seed = second.number_input("Seed", min_value=0, max_value=2**31 - 1, value=0, key="train_seed")
     device = third.selectbox("Device", devices(), index=len(devices()) - 1, key="train_device")
-    return preset, int(seed), device, name.strip()
+    return int(seed), device, name.strip()
 
 
 def _why_not(training: list[Tile], counted: dict[str, Amount], name: str, workspace: Workspace) -> str | None:
@@ -183,86 +193,33 @@ def _why_not(training: list[Tile], counted: dict[str, Amount], name: str, worksp
         return "Label at least two classes: a head that knows one class has nothing to tell apart."
     if not name or not all(c.isalnum() or c in "-_" for c in name):
         return "Name the run with letters, digits, hyphens and underscores."
-    out = str(workspace.runs / name)
-    if Path(out).exists() or any(out in job.arguments for job in queue.jobs(workspace) if job.state.active):
+    if _is_taken(workspace, name):
         return f"There is a run '{name}' already, or it is being trained; give the next one another name."
     return None
 
 
-def _fit_arguments(
-    data: Path,
-    *,
-    labels: Path | None,
-    out: Path,
-    preset: str,
-    training: list[Tile],
-    validation: list[Tile],
-    seed: int,
-    device: str,
+def _is_taken(workspace: Workspace, name: str) -> bool:
+    """Whether there is a run of this name, or one in the queue."""
+    out = workspace.runs / name
+    return out.exists() or any(str(out) in job.arguments for job in queue.jobs(workspace) if job.state.active)
+
+
+def _data_arguments(workspace: Workspace, collection: Collection, source: LabelSource) -> list[str]:
+    labels = ["--labels", str(workspace.labels(collection.id))] if source is LabelSource.PAINTED else []
+    return ["--data", collection.root, *labels]
+
+
+def _recipe_arguments(
+    workspace: Workspace, chosen: ChosenRecipe, name: str, training: list[Tile], validation: list[Tile]
 ) -> list[str]:
-    """The command line of the job; what anybody could type."""
-    arguments = ["fit", "--data", str(data), "--out", str(out), "--recipe", preset]
-    if labels is not None:
-        arguments += ["--labels", str(labels)]
-    arguments += ["--set", "train_tiles=" + ",".join(t.name for t in training)]
-    if validation:
-        arguments += ["--set", "validation_tiles=" + ",".join(t.name for t in validation)]
-    return [*arguments, "--seed", str(seed), "--device", device]
-
-
-def _progress(workspace: Workspace) -> None:
-    """The running or the latest fit: its curve, then all jobs."""
-    st.subheader("Progress", anchor=False)
-    job_list(workspace)
-    fits = [job for job in queue.jobs(workspace) if job.kind == "fit"]
-    if not fits:
-        st.caption("Nothing has been trained in this workspace yet; the curves will appear here.")
-        return
-    st.fragment(_curves, run_every=1.0 if fits[0].state is JobState.RUNNING else None)(workspace, fits[0].id)
-
-
-def _curves(workspace: Workspace, job_id: int) -> None:
-    view = queue.job(workspace, job_id)
-    points = log.read_metrics(workspace, job_id)
-    if points:
-        st.caption(f"{view.title}: loss and validation score as the head learns")
-        st.plotly_chart(training_curves(points), key=f"curves-{job_id}", config={"displayModeBar": False})
-    elif view.state is JobState.RUNNING:
-        st.caption("The encoder is reading the tiles; the curve begins when the head does.")
-
-
-def _runs(workspace: Workspace) -> None:
-    st.subheader("Runs", anchor=False)
-    runs = list_runs(workspace.runs)
-    if not runs:
-        st.caption("No finished run yet.")
-        return
-    rows = [
-        {
-            "run": run.name,
-            "state": run.card.state,
-            "trained": datetime.fromisoformat(run.card.created),
-            "recipe": run.card.recipe_name,
-            "tiles": len(run.card.training_tiles),
-            "instances": sum(amount["instances"] for amount in run.card.classes.values()),
-            "validation mIoU": run.card.validation["miou"] if run.card.validation else None,
-            "head, s": run.card.head_seconds,
-            "encoder": run.card.encoder,
+    """The recipe with its tiles, as the command line takes it."""
+    recipe: Recipe = chosen.recipe.model_copy(
+        update={
+            "train_tiles": tuple(t.name for t in training),
+            "validation_tiles": tuple(t.name for t in validation),
         }
-        for run in runs
-    ]
-    st.dataframe(
-        pd.DataFrame(rows),
-        hide_index=True,
-        column_config={
-            "trained": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
-            "validation mIoU": st.column_config.NumberColumn(format="%.3f"),
-            "head, s": st.column_config.NumberColumn(format="%.1f"),
-        },
     )
-    first, second, _ = st.columns([1, 1, 4])
-    first.page_link(HERE / "evaluate.py", label="Evaluate a run", icon=":material/analytics:")
-    second.page_link(HERE / "compare.py", label="Compare two", icon=":material/compare:")
+    return recipe_arguments(recipe, preset=chosen.preset, folder=workspace.root / "recipes", name=name)
 
 
 page()

@@ -19,7 +19,7 @@ from core.catalog.discover import TileFile, discover
 from core.catalog.images import fingerprint, read_image, read_info, write_mask
 from core.classes import CLASS_NAMES, PALETTE, UNLABELLED, ClassRaster
 from core.errors import InputError
-from core.inference.predict import Segmenter, load_segmenter
+from core.inference.predict import AnySegmenter, load_segmenter
 from core.inference.refine import refine
 from core.inference.regions import remove_small_regions
 from core.progress import Progress
@@ -63,7 +63,7 @@ class TilePrediction:
 
 
 def predict_tile(
-    segmenters: Sequence[Segmenter], image_path: Path, *, switches: Switches, progress: Progress
+    segmenters: Sequence[AnySegmenter], image_path: Path, *, switches: Switches, progress: Progress
 ) -> TilePrediction:
     """Predict one tile: mean probabilities of all runs and transforms, then refinement, then small regions.
 

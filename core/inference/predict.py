@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 
 from core.classes import ClassRaster
 from core.errors import InputError
+from core.inference.network import NetworkSegmenter
 from core.inference.tta import Dihedral, transforms
 from core.progress import Progress, SilentProgress
 from core.training.cell_grid import CellGrid
-from core.training.feature_cache import FeatureCache, default_cache
-from core.training.features import AS_IT_IS, FeatureExtractor, Features, make_extractor
+from core.training.feature_cache import FeatureCache, default_cache, holds_features, tile_features
+from core.training.features import AS_IT_IS, Features, choose_device
+from core.training.joined_features import Extractor, make_recipe_extractor
 from core.training.runs import RunCard, read_head, read_recipe, read_run
 from models.heads import Head
+from models.networks import SegmentationNetwork
 
 Probabilities = NDArray[np.float32]
 """``(6, height, width)`` float32 that sum to 1 over the classes."""
@@ -32,7 +35,7 @@ class Segmenter:
     """An encoder with a trained head on one device; made by ``load_segmenter``."""
 
     card: RunCard
-    extractor: FeatureExtractor
+    extractor: Extractor
     head: Head
     cache: FeatureCache
 
@@ -53,7 +56,7 @@ class Segmenter:
             metres_per_pixel: (y, x).
             tta: a name of ``core.inference.tta.transforms``, or the transforms themselves; probabilities are
                 averaged over them, cell by cell.
-            fingerprint: of the tile's file; the features of the tile as it is are then taken from the cache, or
+            fingerprint: of the tile's file; features are then taken from the cache, and those of the tile as it is are
                 put there.
             features: of the tile as it is, where the caller has them.
             progress: told once per transform, and may raise ``CancelledError`` there.
@@ -99,41 +102,59 @@ class Segmenter:
         for index, transform in enumerate(chosen):
             if len(chosen) > 1:
                 reporter.update(index, len(chosen), "Averaging over flips and rotations")
-            if transform != AS_IT_IS:
-                seen = self.extractor.extract(image, grid, transform=transform, progress=progress)
-            elif features is not None:
+            if transform == AS_IT_IS and features is not None:
                 seen = features
             else:
-                seen = self._plain_features(image, grid, fingerprint, progress)
+                seen = self._features(image, grid, transform, fingerprint, progress)
             logits.append(head_logits(self.head, seen, self.extractor.device))
         if len(logits) == 1:
             return logits[0]
         return torch.stack(logits).softmax(dim=1).mean(dim=0).clamp(min=_LEAST).log()
 
-    def _plain_features(
-        self, image: NDArray[np.uint8], grid: CellGrid, fingerprint: str | None, progress: Progress | None
+    def _features(
+        self,
+        image: NDArray[np.uint8],
+        grid: CellGrid,
+        transform: Dihedral,
+        fingerprint: str | None,
+        progress: Progress | None,
     ) -> Features:
-        if fingerprint is None:
-            return self.extractor.extract(image, grid, progress=progress)
-        return self.cache.fetch(
+        """From the cache where they are there; those of the tile as it is are put there.
+
+        Those of a moved one are not: eight views of every tile ever looked at would push all else out of the cache.
+        """
+        if fingerprint is None or not (
+            transform == AS_IT_IS
+            or holds_features(self.cache, self.extractor, fingerprint=fingerprint, transform=transform)
+        ):
+            return self.extractor.extract(image, grid, transform=transform, progress=progress)
+        return tile_features(
+            self.cache,
+            self.extractor,
             fingerprint=fingerprint,
-            extractor_identity=self.extractor.identity,
-            shape=(self.extractor.channels, *grid.cells),
-            compute=lambda: self.extractor.extract(image, grid, progress=progress),
+            grid=grid,
+            read=lambda: image,
+            transform=transform,
+            progress=progress,
         )
 
 
-def load_segmenter(run_folder: Path, device: str = "auto", cache: FeatureCache | None = None) -> Segmenter:
+AnySegmenter = Segmenter | NetworkSegmenter
+"""Whatever a run predicts with."""
+
+
+def load_segmenter(run_folder: Path, device: str = "auto", cache: FeatureCache | None = None) -> AnySegmenter:
     """Load a run for prediction.
 
     Raises ``InputError`` when the folder is no whole run, its weights are not ours, its encoder cannot be had or
     is another than the one it was trained with, or the device is not there.
     """
     card, recipe, head = read_run(run_folder).card, read_recipe(run_folder), read_head(run_folder)
-    extractor = make_extractor(
-        encoder=recipe.encoder, weights=recipe.weights, resolution_m=recipe.resolution_m, device=device
-    )
-    if extractor.encoder.identity != card.encoder_identity or extractor.channels != head.channels:
+    if isinstance(head, SegmentationNetwork):
+        where = choose_device(device)
+        return NetworkSegmenter(card, recipe, head.to(where), where)
+    extractor = make_recipe_extractor(recipe, device=device)
+    if extractor.encoder_identity != card.encoder_identity or extractor.channels != head.channels:
         raise InputError(
             f"The run {run_folder} was trained on other weights of {recipe.encoder} than are installed here; "
             "install those, or train the run anew."

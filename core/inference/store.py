@@ -13,7 +13,7 @@ from core.catalog.images import read_mask, write_mask
 from core.classes import ClassRaster
 from core.errors import InputError
 from core.inference.batch import Switches, predict_tile
-from core.inference.predict import Segmenter, load_segmenter
+from core.inference.predict import AnySegmenter, load_segmenter
 from core.progress import Progress
 from core.tables import Tile
 from core.training.feature_cache import FeatureCache
@@ -36,7 +36,7 @@ def run_folder(workspace: Workspace, run: str) -> Path:
     return workspace.runs / run
 
 
-def open_segmenter(workspace: Workspace, run: str) -> Segmenter:
+def open_segmenter(workspace: Workspace, run: str) -> AnySegmenter:
     """Load a run of this workspace for prediction, on the workspace's cached features.
 
     Raises ``InputError`` as ``run_folder`` and ``load_segmenter`` do.
@@ -67,7 +67,7 @@ def load(prediction: KeptPrediction, tile: Tile) -> ClassRaster:
 
 
 def compute(
-    workspace: Workspace, run: str, tile: Tile, switches: Switches, *, segmenter: Segmenter, progress: Progress
+    workspace: Workspace, run: str, tile: Tile, switches: Switches, *, segmenter: AnySegmenter, progress: Progress
 ) -> KeptPrediction:
     """The kept prediction of a tile, made first if need be."""
     found = kept(workspace, run, tile, switches)

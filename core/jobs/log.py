@@ -2,6 +2,9 @@
 
 The job may be writing while we read, and may have been killed in the middle of a line: a line that is not
 whole JSON is not an event. Logs grow; only their end is read where the end is enough.
+
+A job that was paused and resumed goes on in the same log; a ``begin`` event parts the attempts. Progress, verdict
+and tail are those of the last attempt, the curve is that of all.
 """
 
 import json
@@ -16,7 +19,14 @@ from core.workspace import Workspace
 TAIL_BYTES = 64 * 1024
 METRICS_BYTES = 16 * 1024 * 1024
 LONGEST_LINE = 500
+WARNING = "Warning: "
+"""How a step begins that is a warning for people."""
 
+_SENTENCES = ("message", "error", "cancelled")
+"""The events that are for people to read."""
+_BEGIN = json.dumps({"event": "begin"})
+
+_FIGURE = re.compile(r"\d+(?:\.\d+)?")
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -58,11 +68,23 @@ def result_path(workspace: Workspace, job_id: int) -> Path:
     return job_folder(workspace, job_id) / "result.json"
 
 
+def begin_attempt(workspace: Workspace, job_id: int) -> None:
+    """Make ready for a process that starts: an older attempt's log stays, its result goes.
+
+    Raises ``OSError`` when the job's folder cannot be made or written.
+    """
+    job_folder(workspace, job_id).mkdir(parents=True, exist_ok=True)
+    result_path(workspace, job_id).unlink(missing_ok=True)
+    path = log_path(workspace, job_id)
+    if path.exists():
+        with path.open("a") as stream:
+            stream.write(f"\n{_BEGIN}\n")  # on a line of its own, also where the last one was cut off
+
+
 def read_progress(workspace: Workspace, job_id: int) -> JobProgress:
     """The latest progress of a job; ``NOT_STARTED`` before its first."""
-    steps = [
-        e for e in _events(log_path(workspace, job_id), TAIL_BYTES) if e.get("event") == "progress" and _is_step(e)
-    ]
+    lines = _last_attempt(_last_lines(log_path(workspace, job_id), TAIL_BYTES))
+    steps = [e for e in _events(lines) if e.get("event") == "progress" and _is_step(e)]
     if not steps:
         return NOT_STARTED
     last = steps[-1]
@@ -72,9 +94,44 @@ def read_progress(workspace: Workspace, job_id: int) -> JobProgress:
 
 
 def read_metrics(workspace: Workspace, job_id: int) -> list[dict[str, Any]]:
-    """The figures that the job handed out so far, oldest first, each with its ``seconds``."""
-    events = _events(log_path(workspace, job_id), METRICS_BYTES)
-    return [{k: v for k, v in event.items() if k != "event"} for event in events if event.get("event") == "metrics"]
+    """The figures that the job handed out so far, oldest first, each with its ``seconds``.
+
+    One curve: where a resumed job went back to its checkpoint, or began anew, what it had said beyond is left out.
+    The ``seconds`` go on from those of the attempt before.
+    """
+    points: list[dict[str, Any]] = []
+    before, latest = 0.0, 0.0
+    for event in _events(_last_lines(log_path(workspace, job_id), METRICS_BYTES)):
+        if event.get("event") == "begin":
+            before = latest
+        elif event.get("event") == "metrics":
+            point = {k: v for k, v in event.items() if k != "event"}
+            if isinstance(point.get("seconds"), int | float):
+                latest = point["seconds"] = before + point["seconds"]
+            points.append(point)
+    return without_superseded(points)
+
+
+def without_superseded(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A curve without the points that a later one of the same ``member`` replaces: at its step or beyond it."""
+    curves: dict[Any, list[dict[str, Any]]] = {}
+    for point in points:
+        curve = curves.setdefault(point.get("member"), [])
+        while curve and _replaces(point, curve[-1]):
+            curve.pop()
+        curve.append(point)
+    return [point for curve in curves.values() for point in curve]
+
+
+def step_of(point: dict[str, Any]) -> float | None:
+    """Where on its curve a point lies: its ``epoch`` or its ``iteration``; None without either."""
+    step = point.get("epoch", point.get("iteration"))
+    return step if isinstance(step, int | float) else None
+
+
+def _replaces(later: dict[str, Any], earlier: dict[str, Any]) -> bool:
+    after, before = step_of(later), step_of(earlier)
+    return after is not None and before is not None and after <= before
 
 
 def read_result(workspace: Workspace, job_id: int) -> dict[str, Any] | None:
@@ -85,22 +142,34 @@ def read_result(workspace: Workspace, job_id: int) -> dict[str, Any] | None:
 
 def tail(workspace: Workspace, job_id: int, limit: int = 20) -> list[str]:
     """The last lines of a job's log that a person would read: what is no progress and no figures."""
-    said = []
-    for line in _last_lines(log_path(workspace, job_id), TAIL_BYTES):
-        event = _json_object(line)
-        if event is not None:
-            line = str(event.get("message", "")) if event.get("event") in ("error", "cancelled") else ""  # noqa: PLW2901
-        elif line.startswith('{"event"'):
-            continue  # an event that was cut off by the end of the process or of what we read
-        text = _TERMINAL_CODES.sub("", line.rsplit("\r", maxsplit=1)[-1]).rstrip()
-        if text:
-            said.append(text[:LONGEST_LINE])
-    return said[-limit:]
+    return _readable(_last_attempt(_last_lines(log_path(workspace, job_id), TAIL_BYTES)), _SENTENCES)[-limit:]
+
+
+def story(workspace: Workspace, job_id: int, limit: int = 20) -> list[str]:
+    """The last lines of a job's log with the steps it reported among them, a step said over and over once."""
+    lines = _readable(_last_lines(log_path(workspace, job_id), TAIL_BYTES), (*_SENTENCES, "progress"))
+    shortened: list[str] = []
+    for line in lines:
+        if shortened and _without_figures(line) == _without_figures(shortened[-1]):
+            shortened[-1] = line
+        else:
+            shortened.append(line)
+    return shortened[-limit:]
+
+
+def read_messages(workspace: Workspace, job_id: int) -> list[str]:
+    """What the job wants a person to know, oldest first, each once: its messages and warnings."""
+    found: dict[str, None] = {}
+    for event in _events(_last_lines(log_path(workspace, job_id), METRICS_BYTES)):
+        text = str(event.get("message", ""))
+        if event.get("event") == "message" or (event.get("event") == "progress" and text.startswith(WARNING)):
+            found[text.removeprefix(WARNING).strip()[:LONGEST_LINE]] = None
+    return [text for text in found if text]
 
 
 def last_verdict(workspace: Workspace, job_id: int) -> tuple[str, str] | None:
     """The ``error`` or ``cancelled`` event that the command line ends with, and its sentence; None without one."""
-    events = list(_events(log_path(workspace, job_id), TAIL_BYTES))
+    events = list(_events(_last_lines(log_path(workspace, job_id), TAIL_BYTES)))
     if events and events[-1].get("event") in ("error", "cancelled"):
         return str(events[-1]["event"]), str(events[-1].get("message", ""))
     return None
@@ -125,8 +194,34 @@ def _is_step(event: dict[str, Any]) -> bool:
     return "message" in event and all(isinstance(event.get(k), int | float) for k in ("done", "total", "seconds"))
 
 
-def _events(path: Path, limit: int) -> Iterator[dict[str, Any]]:
-    for line in _last_lines(path, limit):
+def _last_attempt(lines: list[str]) -> list[str]:
+    begins = [index for index, line in enumerate(lines) if line == _BEGIN]
+    return lines[begins[-1] + 1 :] if begins else lines
+
+
+def _readable(lines: list[str], events: tuple[str, ...]) -> list[str]:
+    """Plain lines as they are, of the named events what they say, and nothing of others."""
+    said = []
+    for line in lines:
+        event = _json_object(line)
+        if event is not None:
+            text = str(event.get("message", "")) if event.get("event") in events else ""
+        elif line.startswith('{"event"'):
+            continue  # an event that was cut off by the end of the process or of what we read
+        else:
+            text = line
+        text = _TERMINAL_CODES.sub("", text.rsplit("\r", maxsplit=1)[-1]).rstrip()
+        if text:
+            said.append(text[:LONGEST_LINE])
+    return said
+
+
+def _without_figures(line: str) -> str:
+    return _FIGURE.sub("#", line)
+
+
+def _events(lines: list[str]) -> Iterator[dict[str, Any]]:
+    for line in lines:
         event = _json_object(line)
         if event is not None:
             yield event

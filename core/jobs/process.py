@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,12 @@ class GatedProcess:
         except BrokenPipeError:
             pass
 
+    def keep_shut(self) -> None:
+        """End it before it has done anything."""
+        assert self.handle.stdin is not None  # noqa: S101
+        self.handle.stdin.close()
+        self.handle.wait()
+
     def exit_status(self) -> int:
         """Wait for its end; 0 and above as it said, below 0 the signal that killed it."""
         return self.handle.wait()
@@ -62,6 +69,22 @@ def is_alive(identity: ProcessIdentity) -> bool:
         return same and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:
         return False
+
+
+def memory_used(identity: ProcessIdentity) -> int | None:
+    """The resident memory of a process and its children, in bytes; None when it is gone."""
+    if not is_alive(identity):
+        return None
+    total = 0
+    try:
+        leader = psutil.Process(identity.pid)
+        family = [leader, *leader.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return None
+    for process in family:
+        with suppress(psutil.NoSuchProcess):
+            total += process.memory_info().rss
+    return total
 
 
 def signal_group(identity: ProcessIdentity, number: signal.Signals) -> None:
@@ -85,12 +108,12 @@ def signal_group(identity: ProcessIdentity, number: signal.Signals) -> None:
 def start_gated(
     command: Sequence[str], *, stdout: Path, stderr: Path, cwd: Path, environment: Mapping[str, str]
 ) -> GatedProcess:
-    """Start ``command`` in its own session, writing to files, waiting for ``open_gate``.
+    """Start ``command`` in its own session, writing to files (to the end of ``stderr``), waiting for ``open_gate``.
 
     Files instead of pipes: the process can go on writing when its parent is gone. Raises ``OSError`` when it
     cannot be started.
     """
-    with stdout.open("wb") as out, stderr.open("wb") as log:
+    with stdout.open("wb") as out, stderr.open("ab") as log:
         handle = subprocess.Popen(
             ["/bin/sh", "-c", _GATE, "sh", *command],
             stdin=subprocess.PIPE,

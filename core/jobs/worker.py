@@ -1,9 +1,9 @@
-"""The worker: one process a device that runs the queued jobs of a workspace one after another.
+"""The worker: one process a device that runs the queued jobs of a workspace, as many at once as it has slots.
 
 It is started when there is work, by whoever submits or looks, and goes when there is none for a few seconds. It
 belongs to nobody: server and terminal may come and go. Only one can live on a device, because it holds a lock
-on a file as long as it lives (the system lets go of it however the worker ends). If a worker dies, its job goes
-on; the next worker finds it in the database and waits for its end before it starts another.
+on a file as long as it lives (the system lets go of it however the worker ends). If a worker dies, its jobs go
+on; the next worker finds them in the database, and they keep their slots until they end.
 """
 
 import fcntl
@@ -22,9 +22,9 @@ from typing import IO
 
 import psutil
 
-from core.errors import InputError
+from core.errors import InputError, NotSavedError
 from core.jobs import queue
-from core.jobs.log import job_folder, log_path, result_path
+from core.jobs.log import begin_attempt, log_path, result_path
 from core.jobs.outcome import JobState, Outcome
 from core.jobs.process import (
     GatedProcess,
@@ -35,6 +35,7 @@ from core.jobs.process import (
     start_detached,
     start_gated,
 )
+from core.jobs.slots import slots
 from core.tables import now
 from core.workspace import CACHE_VARIABLE, WORKSPACE_VARIABLE, Workspace
 
@@ -43,7 +44,7 @@ CORE_COMMAND = (sys.executable, "-m", "core")
 
 IDLE_SECONDS = 5.0
 _POLL_SECONDS = 0.2
-_IDLE_POLL_SECONDS = 0.3
+_DISK_FULL_SECONDS = 5.0
 
 # The workers that this process started: one that is still loading its modules has no lock yet.
 _STARTED: dict[tuple[Path, str], subprocess.Popen[bytes]] = {}
@@ -97,12 +98,14 @@ def run_worker(
     device: str,
     *,
     command: Sequence[str] = CORE_COMMAND,
-    grace: float = queue.GRACE_SECONDS,
+    grace: float | None = None,
     idle: float = IDLE_SECONDS,
+    most_at_once: int | None = None,
 ) -> None:
     """Run the jobs of one device until none has waited for ``idle`` seconds; return at once if a worker lives.
 
-    ``command`` is the beginning of every job's command line; ``grace`` is how many seconds a cancelled job has.
+    ``command`` is the beginning of every job's command line; ``grace`` is how many seconds a job has that is asked
+    to stop, by default as many as its kind has; ``most_at_once`` overrides the device's slots.
     """
     queue.check_device(device)
     if threading.current_thread() is threading.main_thread():
@@ -113,50 +116,83 @@ def run_worker(
     with _sole_worker(_lock_path(workspace, device)) as lock:
         if lock is None:
             return
-        for left in queue.running_jobs(workspace, device):
-            _say(f"waiting for job {left.id}, left by another worker")
-            _wait_for_orphan(workspace, left, grace)
+        watched = [_Watched(left.id, left.process) for left in queue.running_jobs(workspace, device)]
+        for left in watched:
+            _say(f"job {left.job_id} was left running by another worker")
         idle_since = time.monotonic()
         while True:
-            if _run_next(workspace, device, command=command, grace=grace):
+            try:
+                watched = [one for one in watched if not _is_over(workspace, one, grace)]
+                while len(watched) < (most_at_once or slots(workspace, device).count):
+                    begun = _begin_next(workspace, device, command)
+                    if begun is None:
+                        break
+                    watched.append(begun)
+            except NotSavedError as error:
+                _say(f"{error} Trying again in a while.")
+                time.sleep(_DISK_FULL_SECONDS)
+                continue
+            if watched:
                 idle_since = time.monotonic()
-            elif time.monotonic() - idle_since < idle:
-                time.sleep(min(_IDLE_POLL_SECONDS, idle))
-            elif _retire(workspace, device, lock):
+            elif time.monotonic() - idle_since >= idle and _retire(workspace, device, lock):
                 return
+            time.sleep(min(_POLL_SECONDS, idle))
 
 
-def _run_next(workspace: Workspace, device: str, *, command: Sequence[str], grace: float) -> bool:
-    """Run the job that waits longest to its end; False if none waits."""
-    process: GatedProcess | None = None
-    with workspace.database.write() as session:
-        row = queue.next_queued(session, device)
-        if row is None:
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A running job and its process; ``gated`` is None where another worker, that is gone, had started it."""
+
+    job_id: int
+    identity: ProcessIdentity | None
+    gated: GatedProcess | None = None
+
+
+def _is_over(workspace: Workspace, one: _Watched, grace: float | None) -> bool:
+    """Whether a job's process is gone, which is then written down; ends it by force when it does not stop in time."""
+    if one.identity is not None:
+        queue.force_overdue(workspace, one.job_id, grace=grace)
+        if is_alive(one.identity):
             return False
-        row.started = now()
-        try:
-            process = _start(workspace, row.id, [*command, *map(str, row.arguments), "--progress", "json"])
-        except (OSError, psutil.NoSuchProcess) as error:
-            queue.end_row(row, Outcome(JobState.FAILED, _start_failure(error)))
-        else:
-            row.state = JobState.RUNNING
-            row.pid = process.identity.pid
-            row.pid_started = process.identity.started
-    if process is None:
-        return True
-    process.open_gate()
-    _say(f"job {row.id} runs as process {process.identity.pid}: {' '.join(map(str, row.arguments))}")
-    _wait_while_alive(workspace, row.id, process.identity, grace)
-    # Before the leader is waited for its pid cannot be reused, so this reaches only what the job left behind.
-    signal_group(process.identity, signal.SIGKILL)
-    status = process.exit_status()
-    queue.settle(workspace, row.id, exit_status=status)
-    _say(f"job {row.id} ended with exit status {status}")
+        # Before the leader is waited for its pid cannot be reused, so this reaches only what the job left behind.
+        signal_group(one.identity, signal.SIGKILL)
+    status = one.gated.exit_status() if one.gated else None
+    queue.settle(workspace, one.job_id, exit_status=status)
+    _say(f"job {one.job_id} ended with exit status {status}")
     return True
 
 
+def _begin_next(workspace: Workspace, device: str, command: Sequence[str]) -> _Watched | None:
+    """Start the job that is next; None if none waits. One that cannot be started fails, and the next has its turn."""
+    while queue.anything_waits(workspace, device):
+        process: GatedProcess | None = None
+        try:
+            with workspace.database.write() as session:
+                row = queue.next_queued(session, device)
+                if row is None:
+                    return None
+                row.started = now()
+                try:
+                    process = _start(workspace, row.id, [*command, *map(str, row.arguments), "--progress", "json"])
+                except (OSError, psutil.NoSuchProcess) as error:
+                    queue.end_row(row, Outcome(JobState.FAILED, _start_failure(error)))
+                else:
+                    row.state = JobState.RUNNING
+                    row.pid = process.identity.pid
+                    row.pid_started = process.identity.started
+        except NotSavedError:
+            if process is not None:
+                process.keep_shut()
+            raise
+        if process is not None:
+            process.open_gate()
+            _say(f"job {row.id} runs as process {process.identity.pid}: {' '.join(map(str, row.arguments))}")
+            return _Watched(row.id, process.identity, process)
+    return None
+
+
 def _start(workspace: Workspace, job_id: int, command: Sequence[str]) -> GatedProcess:
-    job_folder(workspace, job_id).mkdir(parents=True, exist_ok=True)
+    begin_attempt(workspace, job_id)
     return start_gated(
         command,
         stdout=result_path(workspace, job_id),
@@ -173,19 +209,6 @@ def _start(workspace: Workspace, job_id: int, command: Sequence[str]) -> GatedPr
 def _start_failure(error: OSError | psutil.NoSuchProcess) -> str:
     reason = error.strerror if isinstance(error, OSError) else "its process ended at once"
     return f"The job could not be started ({reason}); free some disk space or memory, then start it anew."
-
-
-def _wait_for_orphan(workspace: Workspace, left: queue.JobView, grace: float) -> None:
-    if left.process is not None:
-        _wait_while_alive(workspace, left.id, left.process, grace)
-        signal_group(left.process, signal.SIGKILL)
-    queue.settle(workspace, left.id, exit_status=None)
-
-
-def _wait_while_alive(workspace: Workspace, job_id: int, identity: ProcessIdentity, grace: float) -> None:
-    while is_alive(identity):
-        queue.force_overdue(workspace, job_id, grace=grace)
-        time.sleep(_POLL_SECONDS)
 
 
 def _still_loading(workspace: Workspace, device: str) -> bool:

@@ -25,11 +25,13 @@ from core.catalog.images import fingerprint, read_image
 from core.classes import CLASS_COUNT
 from core.errors import InputError
 from core.inference import store
-from core.inference.predict import Segmenter
+from core.inference.network import NetworkSegmenter
+from core.inference.predict import AnySegmenter
 from core.progress import Progress
 from core.tables import Tile, TileFacts, now
-from core.training.feature_cache import FeatureCache
-from core.training.features import FeatureExtractor, Features, make_extractor
+from core.training.feature_cache import FeatureCache, tile_features
+from core.training.features import Features
+from core.training.joined_features import Extractor, make_recipe_extractor
 from core.training.recipe import load_recipe
 from core.training.runs import WEIGHTS, list_runs
 from core.workspace import Workspace
@@ -127,36 +129,37 @@ def compute_facts(workspace: Workspace, *, collection_id: int, run: str | None, 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What looks at the tiles: a run, or the encoder of the usual recipe alone."""
+    """What looks at the tiles: a run, or the encoder of the usual recipe alone.
+
+    A run of a network sees pixels, so the embeddings beside it are the usual encoder's.
+    """
 
     made_by: str
-    extractor: FeatureExtractor
+    extractor: Extractor
     cache: FeatureCache
-    segmenter: Segmenter | None
+    segmenter: AnySegmenter | None
 
     @classmethod
     def open(cls, workspace: Workspace, run: str | None) -> "_Source":
         cache = FeatureCache(workspace.features)
         made_by = _made_by(workspace, run)
-        if run is not None:
-            segmenter = store.open_segmenter(workspace, run)
-            return cls(made_by, segmenter.extractor, cache, segmenter)
-        usual = load_recipe()
-        extractor = make_extractor(
-            encoder=usual.encoder, weights=usual.weights, resolution_m=usual.resolution_m, device="auto"
-        )
-        return cls(made_by, extractor, cache, None)
+        segmenter = None if run is None else store.open_segmenter(workspace, run)
+        if segmenter is None or isinstance(segmenter, NetworkSegmenter):
+            return cls(made_by, make_recipe_extractor(load_recipe(), device="auto"), cache, segmenter)
+        return cls(made_by, segmenter.extractor, cache, segmenter)
 
     def look(self, tile: Tile, progress: Progress) -> TileFacts:
         """The facts of one tile, but for its id and where they come from."""
         image = read_image(Path(tile.image_path))
         metres = (tile.metres_per_pixel_y, tile.metres_per_pixel_x)
         grid = self.extractor.grid((tile.height, tile.width), metres)
-        features = self.cache.fetch(
+        features = tile_features(
+            self.cache,
+            self.extractor,
             fingerprint=tile.fingerprint,
-            extractor_identity=self.extractor.identity,
-            shape=(self.extractor.channels, *grid.cells),
-            compute=lambda: self.extractor.extract(image, grid, progress=progress),
+            grid=grid,
+            read=lambda: image,
+            progress=progress,
         )
         found = TileFacts(uncertainty=0.0, class_shares=[], embedding=embedding(features).tobytes(), made=now())
         if self.segmenter is not None:

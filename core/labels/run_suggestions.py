@@ -7,7 +7,7 @@ import numpy as np
 
 from core.inference import store
 from core.inference.batch import Switches, predict_tile
-from core.inference.predict import Segmenter
+from core.inference.predict import AnySegmenter
 from core.labels import suggestions
 from core.progress import SilentProgress
 from core.tables import Tile
@@ -40,6 +40,6 @@ def suggest(workspace: Workspace, tile: Tile, run: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _segmenter(workspace: Workspace, run: str, _weights: int) -> Segmenter:
+def _segmenter(workspace: Workspace, run: str, _weights: int) -> AnySegmenter:
     """The run that was used last stays in memory: one goes from tile to tile with it."""
     return store.open_segmenter(workspace, run)

@@ -1,40 +1,38 @@
 """Fit a head on cached features: the encoder runs once a tile, the head sees numbers from disk."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 
-from core.catalog.images import read_image, read_mask
+from core.catalog.images import read_mask
 from core.classes import CLASS_COUNT
 from core.errors import CancelledError
 from core.evaluation import confusion, scores
 from core.inference.predict import head_logits, upsampled_probabilities
-from core.progress import Progress
-from core.training.cells import LabelledCells, balanced_sample
-from core.training.convolutional import TrainingTile, fit_convolutional
-from core.training.feature_cache import FeatureCache
-from core.training.features import FeatureExtractor, Features, make_extractor
+from core.training.cell_heads import Watch, fit_cells, points_of, starting_head_of
+from core.training.convolutional import fit_convolutional
 from core.training.fitted import FitTask, Fitted
-from core.training.linear import TrainingCells, fit_linear
-from core.training.training_data import LabelledTile, TrainingData
-from models.heads import Head, context_vectors
+from core.training.joined_features import make_recipe_extractor
+from core.training.linear import TrainingCells
+from core.training.material import Material, TileSource, read_material
+from core.training.training_data import TrainingData
+from models.heads import ContextLinearHead, Head
 
 
 def fit_cached(task: FitTask) -> Fitted:
     """Train the recipe's head. Raises ``CancelledError`` where there is no head to keep yet; else keeps the best."""
-    recipe = task.recipe
-    extractor = make_extractor(
-        encoder=recipe.encoder, weights=recipe.weights, resolution_m=recipe.resolution_m, device=task.device
-    )
+    extractor = make_recipe_extractor(task.recipe, device=task.device)
+    start = starting_head_of(task.recipe, extractor)
+    source = TileSource(extractor, task.cache, task.progress)
     started = time.perf_counter()
-    material = _read_features(task, _FeatureSource(extractor, task.cache, task.progress))
+    material = read_material(task, source)
     features_seconds = time.perf_counter() - started
 
     task.begin()
-    trainer = _Trainer(task, material)
+    trainer = _Trainer(task, material, source, start)
     cancelled = False
     try:
         trainer.train()
@@ -44,135 +42,66 @@ def fit_cached(task: FitTask) -> Fitted:
         cancelled = True
     if trainer.best is None:
         raise ValueError("a recipe without a single iteration")
-    card = extractor.encoder.card
     return Fitted(
         model=trainer.best,
         cancelled=cancelled,
-        encoder_identity=extractor.encoder.identity,
-        encoder_parameters=card.parameters,
-        encoder_licence=card.licence,
+        encoder_identity=extractor.encoder_identity,
+        encoder_parameters=extractor.encoder_parameters,
+        encoder_licence=extractor.encoder_licence,
         trained_parameters=sum(p.numel() for p in trainer.best.parameters()),
         device=extractor.device.type,
         features_seconds=features_seconds,
         training_seconds=trainer.seconds,
         validation=None if cancelled else _validate(trainer.best, task.tiles, material, extractor.device),
-        measured={},
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _FeatureSource:
-    """Features of a tile, from the cache where they are there."""
-
-    extractor: FeatureExtractor
-    cache: FeatureCache
-    progress: Progress
-
-    def features(self, tile: LabelledTile) -> Features:
-        return self.cache.fetch(
-            fingerprint=tile.image_fingerprint,
-            extractor_identity=self.extractor.identity,
-            shape=(self.extractor.channels, *tile.grid.cells),
-            compute=lambda: self.extractor.extract(read_image(tile.image_path), tile.grid, progress=self.progress),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Material:
-    """What the heads learn from and are judged on, already on the device. One of the first two is empty."""
-
-    cells: TrainingCells | None
-    tiles: tuple[TrainingTile, ...]
-    validation: tuple[Features, ...]
-
-
-def _read_features(task: FitTask, source: _FeatureSource) -> _Material:
-    gathered, recipe = task.tiles, task.recipe
-    count = len(gathered.training) + len(gathered.validation)
-    linear = recipe.head == "context-linear"
-    chosen, stands_for = balanced_sample(
-        [tile.cells.classes for tile in gathered.training],
-        limit=recipe.max_cells,
-        generator=np.random.default_rng(task.seed),
-    )
-    device = source.extractor.device
-    parts: list[TrainingCells] = []
-    tiles: list[TrainingTile] = []
-    for index, (tile, cells) in enumerate(zip(gathered.training, chosen, strict=True)):
-        source.progress.update(index, count, f"Reading the features of tile {tile.name}")
-        features = torch.from_numpy(source.features(tile)).to(device)
-        if linear:
-            parts.append(_cells_of(tile.cells, cells, features, recipe.windows, stands_for))
-        else:
-            tiles.append(_tile_of(tile.cells, features))
-    validation = []
-    for index, tile in enumerate(gathered.validation, start=len(gathered.training)):
-        source.progress.update(index, count, f"Reading the features of validation tile {tile.name}")
-        validation.append(source.features(tile))
-    source.progress.update(count, count, "Read all features")
-    joined = TrainingCells(*(torch.cat([getattr(p, f) for p in parts]) for f in _CELL_FIELDS)) if linear else None
-    return _Material(joined, tuple(tiles), tuple(validation))
-
-
-_CELL_FIELDS = ("vectors", "classes", "weights")
-
-
-def _cells_of(
-    labelled: LabelledCells,
-    chosen: np.ndarray[Any, np.dtype[np.int64]],
-    features: torch.Tensor,
-    windows: tuple[int, ...],
-    stands_for: np.ndarray[Any, np.dtype[np.float64]],
-) -> TrainingCells:
-    classes = labelled.classes.ravel()[chosen].astype(np.int64)
-    weights = labelled.weights.ravel()[chosen] * stands_for[classes]
-    vectors = context_vectors(features.float(), torch.from_numpy(chosen).to(features.device), windows)
-    return TrainingCells(
-        vectors,
-        torch.from_numpy(classes).to(features.device),
-        torch.from_numpy(weights.astype(np.float32)).to(features.device),
-    )
-
-
-def _tile_of(labelled: LabelledCells, features: torch.Tensor) -> TrainingTile:
-    return TrainingTile(
-        features,
-        torch.from_numpy(labelled.classes.astype(np.int64)).to(features.device),
-        torch.from_numpy(labelled.weights).to(features.device),
+        measured=trainer.measured,
+        warnings=trainer.warnings,
     )
 
 
 class _Trainer:
     """Trains the recipe's head, writes the curve, and holds the best head so far for when it is stopped."""
 
-    def __init__(self, task: FitTask, material: _Material) -> None:
-        self._task, self._material = task, material
-        self._start = time.perf_counter()
+    def __init__(self, task: FitTask, material: Material, source: TileSource, start: ContextLinearHead | None) -> None:
+        self._task, self._material, self._source, self._start = task, material, source, start
+        self._began = time.perf_counter()
         self.best: Head | None = None
         self.seconds = 0.0
+        self.measured: dict[str, Any] = {}
+        self.warnings: tuple[str, ...] = ()
 
     def train(self) -> None:
-        recipe, material = self._task.recipe, self._material
+        material = self._material
         try:
             if material.cells is not None:
-                self.best = fit_linear(
-                    material.cells,
-                    windows=recipe.windows,
-                    l2=recipe.l2,
-                    balance=recipe.balance,
-                    iterations=recipe.iterations,
-                    report=lambda done, loss, head: self._report("iteration", done, loss, self._miou(head), head),
-                )
+                self._fit_cells(material.cells)
             else:
                 self.best = fit_convolutional(
                     material.tiles,
-                    recipe=recipe,
+                    recipe=self._task.recipe,
                     generator=torch.Generator().manual_seed(self._task.seed),
                     validate=self._miou,
                     report=lambda done, loss, miou, head: self._report("epoch", done, loss, miou, head),
                 )
         finally:
-            self.seconds = time.perf_counter() - self._start
+            self.seconds = time.perf_counter() - self._began
+
+    def _fit_cells(self, cells: TrainingCells) -> None:
+        fitted = fit_cells(
+            cells,
+            self._material.labels,
+            task=self._task,
+            source=self._source,
+            start=self._start,
+            watch=Watch(
+                point=lambda done, loss, head: self._report("iteration", done, loss, self._miou(head), head),
+                keep=self._keep,
+                step=self._task.progress.update,
+            ),
+        )
+        self.best, self.measured, self.warnings = fitted.head, fitted.measured, fitted.warnings
+
+    def _keep(self, head: Head) -> None:
+        self.best = head
 
     def _report(self, step: str, done: int, loss: float, miou: float | None, head: Head) -> None:
         self.best = head
@@ -180,10 +109,11 @@ class _Trainer:
             step: done,
             "loss": round(loss, 6),
             "validation_miou": None if miou is None else round(miou, 4),
-            "seconds": round(time.perf_counter() - self._start, 2),
+            "seconds": round(time.perf_counter() - self._began, 2),
         }
         self._task.measured(line)
-        total = self._task.recipe.iterations if step == "iteration" else self._task.recipe.epochs
+        recipe = self._task.recipe
+        total = points_of(recipe) if step == "iteration" else recipe.epochs
         self._task.progress.update(done, total, f"Training the head, loss {loss:.3f}")
 
     def _miou(self, head: Head) -> float | None:
@@ -198,7 +128,7 @@ class _Trainer:
         return scores.from_confusion(matrix).miou
 
 
-def _validate(head: Head, gathered: TrainingData, material: _Material, device: torch.device) -> dict[str, Any] | None:
+def _validate(head: Head, gathered: TrainingData, material: Material, device: torch.device) -> dict[str, Any] | None:
     """Scores on the validation tiles at full size, from one confusion matrix; None without such tiles."""
     if not gathered.validation:
         return None

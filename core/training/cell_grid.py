@@ -15,10 +15,14 @@ CELL = 8
 
 @dataclass(frozen=True, slots=True)
 class CellGrid:
-    """The geometry of one tile: its own size, its working size and its number of cells, all (rows, columns)."""
+    """The geometry of one tile: its own size, its working size and its number of cells, all (rows, columns).
+
+    ``metres_per_pixel`` of the tile is (y, x), None where nobody needs to know.
+    """
 
     size: tuple[int, int]
     working: tuple[int, int]
+    metres_per_pixel: tuple[float, float] | None = None
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -57,4 +61,4 @@ def cell_grid(size: tuple[int, int], *, metres_per_pixel: tuple[float, float], r
         max(1, min(length, round(length * metres / resolution_m)))
         for length, metres in zip(size, metres_per_pixel, strict=True)
     )
-    return CellGrid(size, (height, width))
+    return CellGrid(size, (height, width), metres_per_pixel)

@@ -1,7 +1,7 @@
-"""Training the small convolutional head on cached features: AdamW, one cosine cycle, averaged weights.
+"""Training the small convolutional head on cached features: AdamW, the recipe's schedule, averaged weights.
 
-A step sees one crop of a tile around a labelled cell, moved by a random symmetry of the square. Where validation
-tiles are given, the best epoch by their mean IoU is kept; else the last.
+A step sees one crop of a tile around a labelled cell, moved by a random symmetry of the square where the recipe's
+``dihedral`` says so. Where validation tiles are given, the best epoch by their mean IoU is kept; else the last.
 """
 
 import copy
@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from core.classes import CLASS_COUNT, UNLABELLED
 from core.training.recipe import Recipe
+from core.training.schedules import rate_share
 from models.heads import ConvolutionalHead
 
 CROP = 64
@@ -55,14 +56,14 @@ def fit_convolutional(
         class_weights = _class_weights(tiles, recipe.balance)
         steps = recipe.epochs * len(tiles)
         optimizer = torch.optim.AdamW(head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps)
+        schedule = _schedule(optimizer, recipe, steps)
         averaged = AveragedModel(head, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging))  # type: ignore[no-untyped-call]
         best, best_miou = head, -math.inf
         for epoch in range(recipe.epochs):
             losses = []
             order = torch.randperm(len(tiles), generator=generator)
             for index in order.tolist():
-                loss = _step(head, tiles[index], class_weights, optimizer, generator)
+                loss = _step(head, tiles[index], class_weights, optimizer, generator, moving=recipe.dihedral)
                 averaged.update_parameters(head)
                 schedule.step()
                 losses.append(loss)
@@ -76,14 +77,22 @@ def fit_convolutional(
     return best
 
 
+def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    if recipe.schedule == "one-cycle":  # torch's own, which moves the momentum against the rate (Smith and Topin 2018)
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps)
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_share(recipe.schedule, step, steps))
+
+
 def _step(
     head: ConvolutionalHead,
     tile: TrainingTile,
     class_weights: Tensor,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
+    *,
+    moving: bool,
 ) -> float:
-    turns, mirrored = (int(torch.randint(n, (), generator=generator)) for n in (4, 2))
+    turns, mirrored = (int(torch.randint(n, (), generator=generator)) if moving else 0 for n in (4, 2))
     crop = _crop_around_a_label(tile.classes, generator)
     features, classes, weights = (
         _moved(part[..., crop[0], crop[1]], turns, bool(mirrored))

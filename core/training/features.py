@@ -1,6 +1,8 @@
 """From a tile to the features of its cells: one pass of a frozen encoder, every stage brought to one grid."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -29,8 +31,15 @@ ALIGNMENT = 32
 COLOUR_CHANNELS = 6
 LAYOUT = "1"
 """Part of every cache key; a change in what the channels mean changes it."""
+_LEAST_DEVIATION = 1.0
+"""Of a tile's colour, of 255: a tile of one colour is not blown up into its noise."""
+_Scaling = tuple[Tensor, Tensor]
+"""Factor and offset by colour, ``(1, 3, 1, 1)`` float32."""
 
 AS_IT_IS = transforms("none")[0]
+
+Standardise = Literal["encoder", "tile", "none"]
+"""How colours are scaled for the encoder: as it was trained, by each tile's own mean and deviation, or to 0..1 only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +48,17 @@ class FeatureExtractor:
 
     A cell's vector holds the mean and the standard deviation of its colours (3 + 3, of RGB in 0..1), then the
     encoder's stages from fine to coarse: finer ones averaged over the cell, coarser ones interpolated.
+
+    With ``grey`` all three colours are the tile's luma (ITU-R BT.601). With ``standardise`` 'tile' the tile's own mean
+    and deviation per colour are brought to those that the encoder expects, for the cells' colours as well, so that a
+    hazy or a dark tile looks like any other.
     """
 
     encoder: Encoder
     resolution_m: float
     device: torch.device
+    grey: bool = False
+    standardise: Standardise = "encoder"
 
     @property
     def channels(self) -> int:
@@ -52,9 +67,34 @@ class FeatureExtractor:
 
     @property
     def identity(self) -> str:
-        """Tells these features from those of any other encoder, weights, resolution or arithmetic."""
+        """Tells these features from those of any other encoder, weights, resolution, colours or arithmetic."""
         arithmetic = "bf16" if self.device.type == "cuda" else "fp32"
-        return f"{self.encoder.identity}-{self.resolution_m:g}m-{arithmetic}-{LAYOUT}"
+        colours = ("-grey" if self.grey else "") + (f"-{self.standardise}" if self.standardise != "encoder" else "")
+        return f"{self.encoder.identity}-{self.resolution_m:g}m-{arithmetic}-{LAYOUT}{colours}"
+
+    @property
+    def parts(self) -> tuple["FeatureExtractor", ...]:
+        """The extractors whose features are joined: itself alone; see ``JoinedExtractor``."""
+        return (self,)
+
+    @property
+    def encoder_identity(self) -> str:
+        """Digest of the encoder's name and weights."""
+        return self.encoder.identity
+
+    @property
+    def encoder_parameters(self) -> int:
+        """Parameters of the encoder."""
+        return self.encoder.card.parameters
+
+    @property
+    def encoder_licence(self) -> str:
+        """Licence of the encoder's weights."""
+        return self.encoder.card.licence
+
+    def join(self, parts: Sequence[Features], grid: CellGrid) -> Features:  # noqa: ARG002
+        """The features of a tile from those of its ``parts``: the only ones there are."""
+        return parts[0]
 
     def grid(self, size: tuple[int, int], metres_per_pixel: tuple[float, float]) -> CellGrid:
         """The cells of a tile of ``size`` (height, width) with ``metres_per_pixel`` (y, x)."""
@@ -73,23 +113,38 @@ class FeatureExtractor:
         With a ``transform`` the encoder sees the moved image and its maps are moved back: the cells stay where
         they are. Raises ``CancelledError`` between windows.
         """
-        working = _aligned(_resized(image, grid.working))
-        moved = transform.forward(working)
-        maps = self._encode(torch.from_numpy(moved), progress or SilentProgress())
+        working = _resized(image, grid.working)
+        if self.grey:
+            working = np.repeat(cv2.cvtColor(working, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+        moved = transform.forward(_aligned(working))
+        maps = self._encode(torch.from_numpy(moved), self._scaling(working), progress or SilentProgress())
         rows, columns = grid.cells
         return np.ascontiguousarray(transform.inverse(maps)[:, :rows, :columns])
 
-    def _encode(self, image: Tensor, progress: Progress) -> Features:
+    def _scaling(self, working: NDArray[np.uint8]) -> _Scaling | None:
+        """What takes the pixels of a tile to those that the encoder is given; None for as they are."""
+        if self.standardise == "encoder":
+            return None
+        mean, deviation = self.encoder.mean, self.encoder.std
+        if self.standardise == "none":  # the encoder subtracts its mean and divides by its deviation: undone before
+            return deviation / 255, mean
+        own, spread = (
+            torch.from_numpy(figure).float().view(1, 3, 1, 1).to(self.device) for figure in cv2.meanStdDev(working)
+        )
+        factor = deviation / spread.clamp(min=_LEAST_DEVIATION)
+        return factor, mean - own * factor
+
+    def _encode(self, image: Tensor, scaling: _Scaling | None, progress: Progress) -> Features:
         height, width = image.shape[:2]
         if max(height, width) <= WHOLE_UP_TO:
-            return self._encode_window(image)
+            return self._encode_window(image, scaling)
         maps = np.empty((self.channels, height // CELL, width // CELL), np.float16)
         starts = [(top, left) for top in range(0, height, WINDOW) for left in range(0, width, WINDOW)]
         for index, (top, left) in enumerate(starts):
             progress.update(index, len(starts), "Encoding a large tile")
             bottom, right = min(top + WINDOW, height), min(left + WINDOW, width)
             seen_top, seen_left = max(top - HALO, 0), max(left - HALO, 0)
-            seen = self._encode_window(image[seen_top : bottom + HALO, seen_left : right + HALO])
+            seen = self._encode_window(image[seen_top : bottom + HALO, seen_left : right + HALO], scaling)
             row, column = (top - seen_top) // CELL, (left - seen_left) // CELL
             rows, columns = (bottom - top) // CELL, (right - left) // CELL
             maps[:, top // CELL : bottom // CELL, left // CELL : right // CELL] = seen[
@@ -97,22 +152,39 @@ class FeatureExtractor:
             ]
         return maps
 
-    def _encode_window(self, image: Tensor) -> Features:
+    def _encode_window(self, image: Tensor, scaling: _Scaling | None) -> Features:
         rows, columns = image.shape[0] // CELL, image.shape[1] // CELL
         batch = image.to(self.device).permute(2, 0, 1)[None]
-        maps = torch.cat([_colours(batch), *(_to_cells(s, rows, columns) for s in self.encoder(batch))], dim=1)
+        given = batch if scaling is None else batch.float() * scaling[0] + scaling[1]
+        colours = _colours(given if self.standardise == "tile" else batch)
+        maps = torch.cat([colours, *(_to_cells(s, rows, columns) for s in self.encoder(given))], dim=1)
         # float16 ends at 65504; no encoder here comes near, but one by a local file might.
         return maps[0].clamp(-65_000, 65_000).half().cpu().numpy()
 
 
-def make_extractor(*, encoder: str, weights: str, resolution_m: float, device: str) -> FeatureExtractor:
+def view_name(transform: Dihedral) -> str:
+    """What the identity of features gains when the encoder saw the tile moved; empty for the tile as it is."""
+    if transform == AS_IT_IS:
+        return ""
+    return f"-view{transform.quarter_turns}{'m' if transform.mirrored else ''}"
+
+
+def make_extractor(
+    *,
+    encoder: str,
+    weights: str,
+    resolution_m: float,
+    device: str,
+    grey: bool = False,
+    standardise: Standardise = "encoder",
+) -> FeatureExtractor:
     """Load an encoder for feature extraction.
 
     Raises ``InputError`` when the encoder or its weights cannot be had, or there is no such device.
     """
     where = choose_device(device)
     try:
-        return FeatureExtractor(create_encoder(encoder, weights).to(where), resolution_m, where)
+        return FeatureExtractor(create_encoder(encoder, weights).to(where), resolution_m, where, grey, standardise)
     except ModelError as error:
         raise InputError(str(error)) from error
 

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.errors import NotSavedError
 from core.progress import Progress
 from core.training.feature_cache import FeatureCache
 from core.training.recipe import Recipe
 from core.training.runs import add_metrics, start_run
 from core.training.training_data import TrainingData
-from models.heads import Head
+from models.checkpoint import Trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,14 @@ class FitTask:
         start_run(self.out, self.recipe)
 
     def measured(self, line: dict[str, Any]) -> None:
-        """Add a point to the run's curve and tell whoever watches."""
-        add_metrics(self.out, line)
+        """Add a point to the run's curve and tell whoever watches. Raises ``NotSavedError`` on a full disk."""
+        try:
+            add_metrics(self.out, line)
+        except OSError as error:
+            raise NotSavedError(
+                f"Could not write the curve in {self.out}: {error.strerror or error}; free some disk space, then "
+                "train again."
+            ) from error
         self.progress.metrics(line)
 
 
@@ -44,10 +51,12 @@ class Fitted:
 
     ``cancelled`` means that it is the best there was when somebody stopped the fit. ``validation`` holds the scores on
     the validation tiles at full size, None without any. ``measured`` holds figures of this kind of fit alone
-    (throughput, memory, members), which go into the card as they are.
+    (throughput, memory, members), which go into the card as they are. ``failure`` is the sentence for a fit that could
+    not go on (the loss is no number any more): the best so far is kept, and the fit fails with that sentence.
+    ``warnings`` go onto the card.
     """
 
-    model: Head
+    model: Trained
     cancelled: bool
     encoder_identity: str
     encoder_parameters: int
@@ -58,3 +67,5 @@ class Fitted:
     training_seconds: float
     validation: dict[str, Any] | None
     measured: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+    failure: str | None = None

@@ -18,8 +18,9 @@ from core.catalog.images import read_image
 from core.progress import Progress
 from core.tables import Tile
 from core.training.cell_grid import CellGrid
-from core.training.feature_cache import FeatureCache
-from core.training.features import FeatureExtractor, Features
+from core.training.feature_cache import FeatureCache, holds_features, tile_features
+from core.training.features import Features
+from core.training.joined_features import Extractor
 from models.heads import ContextTable, context_vectors
 
 FEATURE_BYTES = 320 * 2**20
@@ -31,7 +32,7 @@ _Kept = TypeVar("_Kept")
 class FeatureSource:
     """Where features come from: the cache on disk, or the encoder."""
 
-    extractor: FeatureExtractor
+    extractor: Extractor
     cache: FeatureCache
 
     def grid(self, tile: Tile) -> CellGrid:
@@ -40,19 +41,20 @@ class FeatureSource:
 
     def on_disk(self, tile: Tile) -> bool:
         """Whether they need not be computed."""
-        return self.cache.holds(fingerprint=tile.fingerprint, extractor_identity=self.extractor.identity)
+        return holds_features(self.cache, self.extractor, fingerprint=tile.fingerprint)
 
     def read(self, tile: Tile, progress: Progress) -> Features:
         """The features of a tile, computed and kept where they are not there yet.
 
         Raises ``InputError`` for an image that cannot be read, and ``CancelledError``.
         """
-        grid = self.grid(tile)
-        return self.cache.fetch(
+        return tile_features(
+            self.cache,
+            self.extractor,
             fingerprint=tile.fingerprint,
-            extractor_identity=self.extractor.identity,
-            shape=(self.extractor.channels, *grid.cells),
-            compute=lambda: self.extractor.extract(read_image(Path(tile.image_path)), grid, progress=progress),
+            grid=self.grid(tile),
+            read=lambda: read_image(Path(tile.image_path)),
+            progress=progress,
         )
 
 

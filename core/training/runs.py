@@ -14,9 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.atomic import write_bytes, write_json, write_text
 from core.errors import InputError
 from core.training.recipe import Recipe, dump_recipe, load_recipe
-from models.checkpoint import load_head, pack_head
+from models.checkpoint import Trained, load_head, pack_head
 from models.errors import ModelError
-from models.heads import Head
 
 RECIPE, WEIGHTS, METRICS, CARD = "recipe.toml", "weights.safetensors", "metrics.jsonl", "card.json"
 
@@ -49,6 +48,14 @@ class RunCard(BaseModel):
     head_seconds: float
     versions: dict[str, str]
     measured: dict[str, Any] = {}  # figures of one kind of fit alone: throughput, memory, members
+    # What ``provenance`` tells; runs from before it was kept have the defaults.
+    recipe_hash: str = ""
+    data_fingerprint: str = ""  # over the images' fingerprints by tile name
+    label_fingerprint: str = ""  # over the masks' fingerprints by tile name: the version of the labels
+    code_version: str = ""
+    environment: dict[str, str] = {}
+    peak_memory_bytes: int | None = None
+    peak_device_memory_bytes: int | None = None  # held by torch on the GPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ def read_recipe(folder: Path) -> Recipe:
     return load_recipe(folder / RECIPE)
 
 
-def read_head(folder: Path) -> Head:
+def read_head(folder: Path) -> Trained:
     """The head of a run, on the CPU. Raises ``InputError`` when the weights are missing or not ours."""
     try:
         return load_head(folder / WEIGHTS)
@@ -138,7 +145,7 @@ def add_metrics(folder: Path, values: dict[str, Any]) -> None:
         stream.write(json.dumps(values) + "\n")
 
 
-def finish_run(folder: Path, *, head: Head, card: RunCard) -> None:
+def finish_run(folder: Path, *, head: Trained, card: RunCard) -> None:
     """Write weights, then the card that makes the run whole; each is there wholly or not at all."""
     write_bytes(folder / WEIGHTS, pack_head(head))
     write_json(folder / CARD, card.model_dump(mode="json"))

@@ -118,7 +118,7 @@ def train(page: Page, server: Server, *, name: str, source: str) -> None:
             break
         page.wait_for_timeout(500)
     assert json.loads(card.read_text())["state"] == "finished"
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=LONG)
+    expect(page.get_by_test_id("stEChartsChart").first).to_be_visible(timeout=LONG)
 
 
 def evaluate(page: Page, server: Server, *, run: str) -> None:

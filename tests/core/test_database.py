@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from core import database as database_module
 from core.database import Database
 from core.errors import InputError
+from core.jobs import queue
 from core.labels import journal
 from core.tables import Collection, Setting, Tile
 from core.workspace import open_workspace
@@ -207,9 +208,14 @@ CREATE TABLE label_operation (
     stroke_id INTEGER NOT NULL REFERENCES stroke (id) ON DELETE CASCADE, client_key VARCHAR NOT NULL UNIQUE,
     kind VARCHAR NOT NULL, created DATETIME NOT NULL);
 CREATE INDEX label_operation_by_tile ON label_operation (tile_id, id);
+CREATE TABLE job (
+    id INTEGER NOT NULL PRIMARY KEY, kind VARCHAR NOT NULL, title VARCHAR NOT NULL, arguments JSON NOT NULL,
+    device VARCHAR NOT NULL, state VARCHAR NOT NULL, cancel_requested DATETIME, pid INTEGER, pid_started DOUBLE,
+    exit_status INTEGER, message VARCHAR, created DATETIME NOT NULL, started DATETIME, ended DATETIME);
+CREATE INDEX ix_job_state ON job (state);
 PRAGMA user_version = 1;
 """
-"""The tables of labels as version 1 had them."""
+"""The tables of labels and of jobs as version 1 had them; version 2 left those of jobs as they were."""
 
 THEN = "2026-01-02 03:04:05.000000"
 
@@ -247,6 +253,22 @@ def test_a_database_of_version_1_is_brought_up_to_date_and_keeps_its_strokes_and
     assert (journal.load(workspace, 1, opinion="Ada") == 255).all()
     workspace.database.close()
     Database(tmp_path / "workspace.db").close()  # a second time there is nothing to do
+
+
+def test_jobs_of_an_older_version_keep_their_order_and_can_be_moved(tmp_path):
+    make_version_1(tmp_path / "workspace.db")
+    with sqlite3.connect(tmp_path / "workspace.db") as connection:
+        connection.executemany(
+            "INSERT INTO job (kind, arguments, device, title, state, created) VALUES ('fit', '[]', 'cpu', ?, ?, ?)",
+            [("a", "done", THEN), ("b", "queued", THEN), ("c", "queued", THEN)],
+        )
+    connection.close()
+    workspace = open_workspace(tmp_path)
+    assert [view.title for view in queue.jobs(workspace)] == ["b", "c", "a"]
+    queue.move(workspace, 3, queue.Move.UP)
+    assert [(view.title, view.place) for view in queue.jobs(workspace)] == [("c", 1), ("b", 2), ("a", None)]
+    assert queue.submit(workspace, kind="fit", title="d", arguments=["fit"], device="cpu") == 4
+    assert queue.job(workspace, 4).place == 3
 
 
 def test_a_database_that_was_brought_up_to_date_is_like_a_new_one(tmp_path):

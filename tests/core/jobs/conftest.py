@@ -18,8 +18,8 @@ class Bench:
         self.workspace = open_workspace(root)
         self.flag = root / "flag"
 
-    def submit(self, *arguments, device="cpu"):
-        return queue.submit(self.workspace, kind="test", title="A test", arguments=list(arguments), device=device)
+    def submit(self, *arguments, device="cpu", kind="test"):
+        return queue.submit(self.workspace, kind=kind, title="A test", arguments=list(arguments), device=device)
 
     def start(self, device="cpu"):
         worker.ensure_running(self.workspace, device, command=stand_in.PREFIX)

@@ -21,12 +21,12 @@ def say(event, **values):
     print(json.dumps({"event": event, **values, "seconds": 0.1}), file=sys.stderr, flush=True)
 
 
-def work(workspace, device):
+def work(workspace, device, slots=None):
     from core.jobs.worker import run_worker
     from core.workspace import open_workspace
 
     grace = float(os.environ.get(GRACE_VARIABLE, "10"))
-    run_worker(open_workspace(Path(workspace)), device, command=PREFIX, grace=grace, idle=0.3)
+    run_worker(open_workspace(Path(workspace)), device, command=PREFIX, grace=grace, idle=0.3, most_at_once=slots)
 
 
 def note(path, text):
@@ -54,6 +54,22 @@ def wait_for(path):
         time.sleep(0.02)
 
 
+def count_to(path, steps):
+    """Counts from the checkpoint in ``path`` if it is to resume, keeps one after each step, ends after ``steps``."""
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
+    checkpoint = Path(path) / "checkpoint"
+    done = int(checkpoint.read_text()) if "--resume" in sys.argv and checkpoint.exists() else 0
+    while done < int(steps):
+        done += 1
+        checkpoint.write_text(str(done))
+        say("metrics", epoch=done, loss=1 / done)
+        if stopped:
+            say("cancelled", message="Cancelled; what was finished is kept.")
+            sys.exit(130)
+        time.sleep(0.02)
+
+
 def stubborn():
     """Ignores SIGTERM, and has a child that does so too."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -70,13 +86,15 @@ def main(command, *options):
         hold(*options[:2])
     elif command == "wait":
         wait_for(options[0])
+    elif command == "count":
+        count_to(*options[:2])
     elif command == "stubborn":
         stubborn()
     elif command == "bad":
         say("error", message="The folder /nowhere holds no image; choose another.")
         sys.exit(2)
     elif command == "crash":
-        raise RuntimeError("the crash that was asked for")
+        raise RuntimeError(options[0] if options[0] != "--progress" else "the crash that was asked for")
     elif command == "environment":
         print("a line before the result")
         names = ("TILEWRIGHT_WORKSPACE", "TILEWRIGHT_CACHE")

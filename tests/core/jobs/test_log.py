@@ -97,6 +97,66 @@ def test_the_figures_come_whole_and_in_order(workspace):
     assert [figures["step"] for figures in log.read_metrics(workspace, JOB)] == list(range(2000))
 
 
+def point(epoch, seconds, **more):
+    return {"event": "metrics", "epoch": epoch, "loss": 1 / epoch, "seconds": seconds, **more}
+
+
+def begin_again(workspace):
+    log.begin_attempt(workspace, JOB)
+    return log.log_path(workspace, JOB).open("a")
+
+
+def test_a_resumed_job_has_one_curve_that_goes_on_from_its_checkpoint(workspace):
+    write_log(workspace, point(1, 1.0), point(2, 2.0), point(3, 3.0, old=True), end='{"event": "metr')
+    with begin_again(workspace) as stream:
+        stream.write(json.dumps(point(3, 0.5)) + "\n" + json.dumps(point(4, 1.5)) + "\n")
+    curve = log.read_metrics(workspace, JOB)
+    assert [(p["epoch"], p["seconds"]) for p in curve] == [(1, 1.0), (2, 2.0), (3, 3.5), (4, 4.5)]
+    assert "old" not in curve[2]
+
+
+def test_a_job_that_begins_anew_draws_its_curve_anew(workspace):
+    write_log(workspace, point(1, 1.0), point(2, 2.0))
+    with begin_again(workspace) as stream:
+        stream.write(json.dumps(point(1, 1.0)) + "\n")
+    assert [p["epoch"] for p in log.read_metrics(workspace, JOB)] == [1]
+
+
+def test_every_member_of_an_ensemble_has_a_curve_of_its_own(workspace):
+    write_log(workspace, point(1, 1, member=0), point(2, 2, member=0), point(1, 3, member=1))
+    curve = log.read_metrics(workspace, JOB)
+    assert [(p["member"], p["epoch"]) for p in curve] == [(0, 1), (0, 2), (1, 1)]
+
+
+def test_progress_verdict_and_tail_are_those_of_the_last_attempt(workspace):
+    write_log(workspace, "old words", step(3, 4, 9.0), {"event": "cancelled", "message": "Kept."})
+    log.result_path(workspace, JOB).write_text('{"an": "old result"}\n')
+    begin_again(workspace).close()
+    assert log.read_progress(workspace, JOB) == log.NOT_STARTED
+    assert log.last_verdict(workspace, JOB) is None
+    assert log.tail(workspace, JOB) == []
+    assert log.read_result(workspace, JOB) is None
+    assert "old words" in log.story(workspace, JOB)
+
+
+def test_the_story_has_the_steps_too_and_a_repeated_one_once(workspace):
+    steps = [step(n, 4, n, f"Training the head, loss {1 / (n + 1):.3f}") for n in range(4)]
+    write_log(workspace, step(0, 1, 0.0, "Reading tile 119"), *steps, {"event": "message", "message": "Halved."})
+    assert log.story(workspace, JOB) == ["Reading tile 119", "Training the head, loss 0.250", "Halved."]
+
+
+def test_messages_and_warnings_are_gathered_once_each(workspace):
+    write_log(
+        workspace,
+        step(0, 1, 0.0, "Warning: No tile has water."),
+        {"event": "message", "message": "Memory ran out: the batch was halved to 4."},
+        step(0, 1, 0.0, "Warning: No tile has water."),
+        step(1, 1, 0.0, "Done"),
+    )
+    assert log.read_messages(workspace, JOB) == ["No tile has water.", "Memory ran out: the batch was halved to 4."]
+    assert log.tail(workspace, JOB) == ["Memory ran out: the batch was halved to 4."]
+
+
 @pytest.mark.parametrize("text", ["", "plain\n", "[1, 2]\n", '{"half": ', '{"good": 1}\nafter\n'])
 def test_without_an_object_in_the_last_line_there_is_no_result(workspace, text):
     log.result_path(workspace, JOB).write_text(text)

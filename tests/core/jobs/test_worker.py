@@ -2,14 +2,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from core.errors import InputError
+from core.database import Database
+from core.errors import InputError, NotSavedError
 from core.jobs import log, queue, worker
 from core.jobs.outcome import JobState
+from core.jobs.slots import set_slots
 from tests.core.jobs import stand_in
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -36,6 +40,106 @@ def test_jobs_of_one_device_run_one_at_a_time_in_the_order_they_came(bench):
     bench.start()
     bench.until_state(jobs[-1], JobState.DONE)
     assert record.read_text().split("\n")[:-1] == [f"{i} {what}" for i in range(3) for what in ("begins", "ends")]
+
+
+def test_as_many_jobs_of_a_device_run_at_once_as_it_has_slots(bench):
+    set_slots(bench.workspace, "cpu", 2)
+    jobs = [bench.submit("wait", str(bench.flag)) for _ in range(3)]
+    bench.start()
+    for job in jobs[:2]:
+        bench.until_said(job)
+    assert [bench.job(job).state for job in jobs] == [JobState.RUNNING, JobState.RUNNING, JobState.QUEUED]
+    set_slots(bench.workspace, "cpu", 3)  # the worker heeds it at once
+    bench.until_said(jobs[2])
+    assert len(bench.workers()) == 1
+    bench.flag.touch()
+    for job in jobs:
+        bench.until_state(job, JobState.DONE)
+
+
+def test_one_of_two_that_run_at_once_is_cancelled_and_the_other_goes_on(bench):
+    set_slots(bench.workspace, "cpu", 2)
+    cancelled, other = bench.submit("wait", str(bench.flag)), bench.submit("wait", str(bench.flag))
+    bench.start()
+    bench.until_said(cancelled)
+    bench.until_said(other)
+    queue.cancel(bench.workspace, cancelled)
+    bench.until_state(cancelled, JobState.CANCELLED)
+    assert bench.job(other).state == JobState.RUNNING
+    bench.flag.touch()
+    bench.until_state(other, JobState.DONE)
+
+
+def test_jobs_left_by_a_dead_worker_keep_their_slots(bench):
+    set_slots(bench.workspace, "cpu", 2)
+    jobs = [bench.submit("wait", str(bench.flag)) for _ in range(3)]
+    bench.start()
+    bench.until_said(jobs[0])
+    bench.until_said(jobs[1])
+    bench.kill_worker()
+    bench.keep_going()
+    bench.until(lambda: worker.live_worker(bench.workspace, "cpu"))
+    bench.until(lambda: "left running" in (bench.workspace.jobs / "worker-cpu.log").read_text())
+    assert bench.job(jobs[2]).state == JobState.QUEUED
+    bench.flag.touch()
+    for job in jobs:
+        bench.until_state(job, JobState.DONE)
+
+
+def test_jobs_run_in_the_order_that_they_were_moved_to(bench):
+    record = bench.workspace.root / "record"
+    a, b, c = (bench.submit("hold", str(record), name) for name in "abc")
+    queue.move(bench.workspace, c, queue.Move.FRONT)
+    queue.pause(bench.workspace, a)
+    bench.start()
+    bench.until_state(b, JobState.DONE)
+    assert record.read_text().split("\n")[:-1] == [f"{name} {what}" for name in "cb" for what in ("begins", "ends")]
+    assert bench.job(a).state == JobState.PAUSED
+    queue.resume(bench.workspace, a)
+    bench.keep_going()
+    bench.until_state(a, JobState.DONE)
+
+
+def test_a_fit_is_paused_outlives_its_worker_and_goes_on_from_its_checkpoint(bench, tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    job = bench.submit("count", str(out), "60", "--out", str(out), kind="fit")
+    bench.start()
+    bench.until_said(job)
+    queue.pause(bench.workspace, job)
+    paused = bench.until_state(job, JobState.PAUSED)
+    reached = int((out / "checkpoint").read_text())
+    assert reached < 60
+    assert paused.has_checkpoint
+    bench.until(lambda: worker.live_worker(bench.workspace, "cpu") is None)
+    bench.keep_going()
+    assert bench.job(job).state == JobState.PAUSED, "nothing but a person starts it again"
+    queue.resume(bench.workspace, job)
+    bench.keep_going()
+    done = bench.until_state(job, JobState.DONE)
+    assert done.arguments[-1] == "--resume"
+    assert [point["epoch"] for point in log.read_metrics(bench.workspace, job)] == list(range(1, 61))
+
+
+def test_a_job_that_takes_its_time_to_stop_can_be_ended_now(bench, monkeypatch):
+    monkeypatch.setenv(stand_in.GRACE_VARIABLE, "60")
+    job = bench.submit("stubborn")
+    bench.start()
+    bench.until_said(job)
+    queue.end_now(bench.workspace, job)
+    assert bench.job(job).state == JobState.RUNNING, "nobody asked it to stop yet"
+    queue.pause(bench.workspace, job)
+    assert bench.job(job).pausing
+    queue.end_now(bench.workspace, job)
+    bench.until_state(job, JobState.PAUSED)
+
+
+def test_a_job_that_ran_out_of_memory_says_so_and_can_be_tried_again(bench):
+    job = bench.submit("crash", "CUDA out of memory. Tried to allocate 2.00 GiB")
+    bench.start()
+    assert "Memory ran out" in bench.until_state(job, JobState.FAILED).message
+    queue.resume(bench.workspace, job)
+    assert bench.job(job).state == JobState.QUEUED
 
 
 def test_jobs_of_two_devices_run_side_by_side(bench):
@@ -236,6 +340,54 @@ def test_a_job_that_cannot_be_started_fails_with_a_sentence(bench):
     bench.start()
     view = bench.until_state(job, JobState.FAILED)
     assert "could not be started (File exists)" in view.message
+
+
+def run_here(bench):
+    """A worker in a thread, so that what it calls can be made to fail."""
+    options = {"command": stand_in.PREFIX, "idle": 0.3}
+    thread = threading.Thread(target=worker.run_worker, args=(bench.workspace, "cpu"), kwargs=options)
+    thread.start()
+    return thread
+
+
+def test_the_end_of_a_job_is_written_down_when_a_full_disk_has_room_again(bench, monkeypatch):
+    monkeypatch.setattr(worker, "_DISK_FULL_SECONDS", 0.05)
+    settle, refusals = queue.settle, []
+
+    def refuse_twice(*arguments, **options):
+        if len(refusals) < 2:
+            refusals.append(options)
+            raise NotSavedError("the disk is full")
+        settle(*arguments, **options)
+
+    monkeypatch.setattr(queue, "settle", refuse_twice)
+    job = bench.submit("bad")
+    thread = run_here(bench)
+    view = bench.until_state(job, JobState.FAILED)
+    thread.join(20)
+    assert (len(refusals), view.exit_status) == (2, 2)
+
+
+def test_a_job_whose_start_could_not_be_written_down_has_not_begun_and_is_started_later(bench, monkeypatch):
+    monkeypatch.setattr(worker, "_DISK_FULL_SECONDS", 0.05)
+    write, refusals = Database.write, []
+
+    @contextmanager
+    def refuse_once(database):
+        with write(database) as session:
+            yield session
+            if not refusals and any(row.state == JobState.RUNNING for row in session.dirty):
+                refusals.append(session)
+                raise NotSavedError("the disk is full")
+
+    monkeypatch.setattr(Database, "write", refuse_once)
+    record = bench.workspace.root / "record"
+    job = bench.submit("hold", str(record), "a")
+    thread = run_here(bench)
+    bench.until_state(job, JobState.DONE)
+    thread.join(20)
+    assert refusals
+    assert record.read_text() == "a begins\na ends\n"
 
 
 def test_a_workspace_whose_jobs_cannot_be_written_is_reported(bench):

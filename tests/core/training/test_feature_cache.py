@@ -39,6 +39,35 @@ def test_another_tile_or_another_extractor_has_features_of_its_own(tmp_path):
     assert fetch(cache, Computed(3), identity="lite2-1m")[0, 0, 0] == 3
 
 
+def test_mapped_features_are_the_same_and_stay_on_disk(tmp_path):
+    cache, compute = FeatureCache(tmp_path), Computed(3.0)
+    for _ in range(2):
+        found = cache.fetch(fingerprint="aa", extractor_identity="x", shape=SHAPE, compute=compute, mapped=True)
+        assert isinstance(found, np.memmap)
+        assert (found == 3).all()
+    assert compute.times == 1
+
+
+def test_mapped_features_outlive_their_file(tmp_path):
+    cache = FeatureCache(tmp_path)
+    found = cache.fetch(fingerprint="aa", extractor_identity="x", shape=SHAPE, compute=Computed(3.0), mapped=True)
+    next(tmp_path.glob("*.npy")).unlink()  # another process made room
+    assert (found == 3).all()
+
+
+def test_superpixels_are_kept_beside_the_features(tmp_path):
+    cache, times = FeatureCache(tmp_path), []
+
+    def cut():
+        times.append(1)
+        return np.arange(6, dtype=np.uint16).reshape(2, 3)
+
+    for _ in range(2):
+        found = cache.fetch_pieces(fingerprint="aa", identity="superpixels", shape=(2, 3), compute=cut)
+        assert found.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert len(times) == 1
+
+
 @pytest.mark.parametrize("damage", ["cut", "empty", "foreign", "shape", "dtype", "pickle", "archive"])
 def test_a_damaged_or_foreign_file_is_computed_anew(tmp_path, damage):
     cache, compute = FeatureCache(tmp_path), Computed()

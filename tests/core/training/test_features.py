@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from core.errors import CancelledError, InputError
 from core.inference.tta import transforms
 from core.progress import CancelFlag, SilentProgress
 from core.training import features as module
-from core.training.features import choose_device, make_extractor
+from core.training.features import choose_device, make_extractor, view_name
 from tests.core.training.scenes import scene
 
 
@@ -81,6 +83,72 @@ def test_resolution_and_weights_are_part_of_the_identity(extractor):
     coarser = make_extractor(encoder="efficientnet-lite0", weights="packaged", resolution_m=2.0, device="cpu")
     random = make_extractor(encoder="efficientnet-lite0", weights="none", resolution_m=1.0, device="cpu")
     assert len({extractor.identity, coarser.identity, random.identity}) == 3
+
+
+def changed(extractor, **options):
+    return dataclasses.replace(extractor, **options)
+
+
+def test_grey_features_do_not_know_colours_of_one_brightness(extractor):
+    """Pure red at 255 and a blue-green mixture of the same luma are one grey."""
+    red, other = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
+    red[..., 0], other[..., 1], other[..., 2] = 255, 100, 153
+    grey = changed(extractor, grey=True)
+    assert (extract(grey, red) == extract(grey, other)).all()
+    assert not (extract(extractor, red) == extract(extractor, other)).all()
+
+
+def test_scaled_by_the_tile_a_darker_and_flatter_picture_is_the_same(extractor):
+    image, _ = scene(0)
+    image = image // 2 * 2
+    dark = image // 2 + 20
+    own = changed(extractor, standardise="tile")
+    bright, same = (extract(own, seen).astype(np.float32) for seen in (image, dark))
+    plain = [extract(extractor, seen).astype(np.float32) for seen in (image, dark)]
+    assert np.abs(bright - same).max() < 0.02
+    assert np.abs(plain[0] - plain[1]).max() > 0.1
+
+
+def test_scaled_by_the_tile_a_picture_of_the_encoder_s_own_colours_stays_as_it_is(extractor):
+    generator = np.random.default_rng(0)
+    image = generator.choice(np.array([0, 255], np.uint8), (64, 64, 1)).repeat(3, axis=2)
+    image[::2], image[1::2] = image[::2, :], 255 - image[::2, :]  # mean and deviation 127.5, as lite0 expects
+    found = extract(changed(extractor, standardise="tile"), image).astype(np.float32)
+    assert np.allclose(found, extract(extractor, image).astype(np.float32), atol=0.02)
+
+
+def test_without_standardising_the_encoder_sees_colours_from_nought_to_one(extractor):
+    image, _ = scene(0)
+    found = extract(changed(extractor, standardise="none"), image)
+    seen = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    with torch.inference_mode():
+        stages = extractor.encoder.backbone(seen)
+    coarsest = stages[-1][0].numpy()
+    whole = found[-len(coarsest) :, 1::4, 1::4].astype(np.float32)  # next to the middle of each coarse cell
+    assert np.corrcoef(whole.ravel(), coarsest[:, :8, :8].ravel())[0, 1] > 0.95
+    assert (found[:6] == extract(extractor, image)[:6]).all()
+
+
+def test_a_tile_of_one_colour_can_be_scaled_by_itself(extractor):
+    flat = extract(changed(extractor, standardise="tile"), np.full((64, 64, 3), 90, np.uint8))
+    assert np.isfinite(flat.astype(np.float32)).all()
+
+
+def test_colours_and_views_are_part_of_the_identity_where_they_are_not_the_usual_ones(extractor):
+    usual = f"{extractor.encoder.identity}-1m-fp32-1"  # what is in people's caches by this name stays valid
+    assert extractor.identity == usual
+    others = [
+        changed(extractor, **options).identity
+        for options in (
+            {"grey": True},
+            {"standardise": "tile"},
+            {"standardise": "none"},
+            {"grey": True, "standardise": "tile"},
+        )
+    ]
+    views = [usual + view_name(view) for view in transforms("d4")]
+    assert views[0] == usual
+    assert len({*others, *views}) == 12
 
 
 def test_a_bad_encoder_or_device_is_told_in_one_sentence(monkeypatch):

@@ -1,10 +1,16 @@
+import json
+import signal
+from datetime import timedelta
+
 from streamlit.testing.v1 import AppTest
 
 from core.jobs import log, process, queue
 from core.jobs.outcome import JobState
-from core.tables import Job
+from core.jobs.slots import SLOTS_VARIABLE, slots
+from core.tables import Job, now
 from core.workspace import open_workspace
-from pages.components.jobs import duration
+from pages.components.job_cards import duration
+from pages.components.jobs import Look
 
 HOSTILE = "Train <script>alert(1)</script> *a* :smile:"
 
@@ -63,7 +69,162 @@ def test_a_running_job_shows_its_progress_and_the_next_its_place(tmp_path):
     assert "number 1 in line for cpu" in shown
     assert "<script>" not in shown
     app.button(key=f"jobs-cancel-{waiting}").click().run()
-    assert queue.job(workspace, waiting).state == JobState.CANCELLED
+    assert queue.job(workspace, waiting).state == JobState.CANCELLED, "it has not begun: nothing is asked"
+
+
+def make_running(workspace, job, process_id=None):
+    import os
+
+    identity = process.identify(process_id or os.getpid())
+    with workspace.database.write() as session:
+        row = session.get_one(Job, job)
+        row.state, row.pid, row.pid_started, row.started = JobState.RUNNING, identity.pid, identity.started, now()
+
+
+def press(app, name, job):
+    app.button(key=f"jobs-{name}-{job}").click().run()
+    assert not app.exception
+    return app
+
+
+def test_a_running_job_is_cancelled_only_after_a_second_thought(tmp_path, monkeypatch):
+    monkeypatch.setattr(queue, "signal_group", lambda *_: None)  # the process is this test
+    workspace = open_workspace(tmp_path)
+    job = submit(workspace)
+    make_running(workspace, job)
+    app = press(show(workspace), "cancel", job)
+    assert not queue.job(workspace, job).cancelling
+    assert app.button(key=f"jobs-yes-{job}").label == "Stop, keep the best"
+    press(app, "no", job)
+    assert not queue.job(workspace, job).cancelling
+    press(press(app, "cancel", job), "yes", job)
+    assert queue.job(workspace, job).cancelling
+    assert "The best so far is kept as a run." in texts(app)
+    assert app.button(key=f"jobs-stopping-{job}").disabled
+
+
+def test_a_running_job_is_paused_and_may_be_ended_now_when_it_takes_its_time(tmp_path, monkeypatch):
+    signals = []
+    monkeypatch.setattr(queue, "signal_group", lambda _, number: signals.append(number))
+    workspace = open_workspace(tmp_path)
+    job = submit(workspace)
+    make_running(workspace, job)
+    app = press(show(workspace), "pause", job)
+    assert queue.job(workspace, job).pausing
+    assert "pausing after this step" in texts(app)
+    with workspace.database.write() as session:
+        session.get_one(Job, job).pause_requested = now() - timedelta(seconds=30)
+    press(app.run(), "force", job)
+    assert signals == [signal.SIGTERM, signal.SIGKILL]
+
+
+def test_a_paused_job_says_what_resuming_means_and_is_resumed(tmp_path):
+    workspace = open_workspace(tmp_path)
+    out = tmp_path / "run"
+    job = queue.submit(workspace, kind="fit", title="Train", arguments=["fit", "--out", str(out)], device="cpu")
+    queue.pause(workspace, job)
+    assert "Held back before it began" in texts(show(workspace))
+    with workspace.database.write() as session:
+        row = session.get_one(Job, job)
+        row.started, row.ended = now() - timedelta(seconds=40), now()
+    app = show(workspace)
+    assert "Paused after 40 s. It left no checkpoint" in texts(app)
+    assert "1 paused" in texts(app)
+    out.mkdir()
+    (out / "checkpoint.safetensors").touch()
+    assert "goes on from its checkpoint" in texts(app.run())
+    press(app, "resume", job)
+    assert queue.job(workspace, job).state == JobState.QUEUED
+    assert queue.job(workspace, job).arguments[-1] == "--resume"
+
+
+def test_a_paused_job_is_given_up_only_after_a_second_thought(tmp_path):
+    workspace = open_workspace(tmp_path)
+    job = submit(workspace)
+    queue.pause(workspace, job)
+    app = press(show(workspace), "cancel", job)
+    assert queue.job(workspace, job).state == JobState.PAUSED
+    press(app, "yes", job)
+    assert queue.job(workspace, job).state == JobState.CANCELLED
+
+
+def test_waiting_jobs_are_moved_and_held_back_by_their_buttons(tmp_path):
+    workspace = open_workspace(tmp_path)
+    a, b, c = (submit(workspace) for _ in range(3))
+    app = show(workspace)
+    assert app.button(key=f"jobs-up-{a}").disabled
+    assert app.button(key=f"jobs-down-{c}").disabled
+    press(app, "front", c)
+    press(app, "down", a)
+    press(app, "up", b)
+    assert [view.id for view in queue.jobs(workspace)] == [b, c, a]
+    press(app, "pause", b)
+    assert queue.job(workspace, b).state == JobState.PAUSED
+
+
+def test_slots_are_set_beside_the_queue_unless_the_environment_does(tmp_path, monkeypatch):
+    monkeypatch.delenv(SLOTS_VARIABLE, raising=False)
+    workspace = open_workspace(tmp_path)
+    submit(workspace)
+    app = show(workspace)
+    app.number_input(key="slots-cpu").set_value(3).run()
+    assert slots(workspace, "cpu").count == 3
+    monkeypatch.setenv(SLOTS_VARIABLE, "cpu=2")
+    field = show(workspace).number_input(key="slots-cpu")
+    assert (field.value, field.disabled) == (2, True)
+
+
+def test_what_a_job_wants_people_to_know_stands_on_its_card(tmp_path):
+    workspace = open_workspace(tmp_path)
+    job = submit(workspace)
+    make_running(workspace, job)
+    log.job_folder(workspace, job).mkdir(parents=True)
+    line = json.dumps({"event": "message", "message": "Memory ran out: the batch was halved to <4>."})
+    log.log_path(workspace, job).write_text(line + "\n")
+    assert "the batch was halved to &lt;4&gt;." in texts(show(workspace))
+
+
+def test_a_cancelled_fit_says_what_it_left(tmp_path):
+    workspace = open_workspace(tmp_path)
+    for name in ("kept", "nothing"):
+        out = workspace.runs / name
+        job = queue.submit(workspace, kind="fit", title=name, arguments=["fit", "--out", str(out)], device="cpu")
+        make_running(workspace, job)
+        with workspace.database.write() as session:
+            row = session.get_one(Job, job)
+            row.started, row.cancel_requested = now() - timedelta(seconds=5), now()
+        queue.settle(workspace, job, exit_status=130)
+    (workspace.runs / "kept").mkdir(parents=True)
+    (workspace.runs / "kept" / "card.json").write_text("{}")
+    shown = texts(show(workspace))
+    assert "The best so far is the run kept." in shown
+    assert "There was nothing to keep yet." in shown
+
+
+def test_the_page_runs_anew_when_a_job_ends_or_the_timer_must_start_but_not_for_a_step(tmp_path, monkeypatch):
+    monkeypatch.setattr("core.jobs.worker.keep_going", lambda _: None)
+    workspace = open_workspace(tmp_path)
+    nothing = Look(workspace)
+    first, second = submit(workspace), submit(workspace)
+    before = Look(workspace)
+    assert before.calls_for_a_page(nothing), "the timer starts"
+    make_running(workspace, first)
+    queue.move(workspace, second, queue.Move.UP)
+    assert not Look(workspace).calls_for_a_page(before)
+    queue.settle(workspace, first, exit_status=0)
+    ended = Look(workspace)
+    assert ended.calls_for_a_page(before)
+    queue.pause(workspace, second)
+    assert Look(workspace).calls_for_a_page(ended), "the timer stops"
+
+
+def test_a_failed_job_is_tried_again(tmp_path):
+    workspace = open_workspace(tmp_path)
+    job = submit(workspace)
+    make_running(workspace, job)
+    queue.settle(workspace, job, exit_status=1)
+    press(show(workspace), "again", job)
+    assert queue.job(workspace, job).state == JobState.QUEUED
 
 
 def test_a_lost_job_shows_its_sentence_and_its_last_lines_as_plain_text(tmp_path):

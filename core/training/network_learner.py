@@ -1,0 +1,253 @@
+"""A network with its loss and optimiser, taking one step after another: what a fit and a rate test have in common."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.classes import CLASS_COUNT, UNLABELLED
+from core.errors import InputError
+from core.training.patch_batches import Batch
+from core.training.recipe import Recipe
+from models.losses import make_loss
+from models.networks import NetworkOutput, SegmentationNetwork
+
+_MAX_CLASS_WEIGHT = 30.0
+_MAX_GRADIENT = 1.0
+_MOMENTUM = 0.9
+_LEAST_WEIGHT = 1e-9
+
+
+class LossNotFiniteError(Exception):
+    """The loss or its gradient is no number any more; ``batch`` is what it came from."""
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__("the loss is not finite")
+        self.batch = batch
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The loss of a step, and the plain cross-entropy of each of its patches, which tells where the network errs."""
+
+    loss: float
+    patch_losses: list[float]
+
+
+class NetworkLearner:
+    """Takes steps with a network by a recipe.
+
+    Out of memory is answered by sending fewer patches at once through the network and adding their gradients up:
+    the step stays that of the whole batch (but for BatchNorm, which sees fewer). ``tell`` is given the sentence.
+    """
+
+    def __init__(
+        self,
+        network: SegmentationNetwork,
+        recipe: Recipe,
+        *,
+        shares: NDArray[np.float64],
+        device: torch.device,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.micro_batch = recipe.batch_size
+        self.optimiser = make_optimiser(network, recipe)
+        self._recipe, self._device, self._tell = recipe, device, tell
+        self._weights = torch.from_numpy(class_weights(shares, recipe.balance)).to(device)
+        self._bfloat16 = uses_bfloat16(recipe.precision, device)
+        self._loss = _loss(recipe, recipe.loss)
+        self._frozen = False
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set what goes by epoch (from 0): whether the encoder learns, and the loss."""
+        recipe = self._recipe
+        begun = epoch / recipe.epochs
+        self._frozen = recipe.train == "decoder" or (recipe.train == "finetune" and begun < recipe.unfreeze_after)
+        self.freeze_alike(self.network)
+        self._loss = _loss(recipe, "lovasz" if begun >= recipe.lovasz_after else recipe.loss)
+        self.network.train()
+
+    def freeze_alike(self, network: SegmentationNetwork) -> None:
+        """Freeze a network's encoder, or not, as this epoch has it; BatchNorm keeps its statistics in a frozen one."""
+        if self._frozen:
+            network.freeze_encoder()
+        else:
+            network.unfreeze_encoder()
+
+    def set_rate(self, share: float) -> float:
+        """Set the learning rate to a share of its highest; returns the decoder's."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["highest"] * share
+        return float(self.optimiser.param_groups[0]["lr"])
+
+    def step(self, batch: Batch) -> Step:
+        """One step of the optimiser.
+
+        Raises ``LossNotFiniteError``, before the weights are touched, and ``InputError`` where not even one patch
+        fits into memory.
+        """
+        while True:
+            try:
+                return self._step(batch)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Outside the handler, where the failed step's tensors are free.
+            self.optimiser.zero_grad()
+            self._halve()
+
+    def send(self, batch: Batch, network: torch.nn.Module | None = None) -> NetworkOutput:
+        """A batch through the network, or another of its kind, in the recipe's arithmetic."""
+        images = batch.images.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bfloat16):
+            output: NetworkOutput = (network or self.network)(images, batch.context)
+        return output
+
+    def micro_batches(self, batch: Batch) -> Iterator[Batch]:
+        """The batch in parts that fit into memory."""
+        for start in range(0, len(batch), self.micro_batch):
+            yield batch.part(start, start + self.micro_batch)
+
+    def _step(self, batch: Batch) -> Step:
+        self.optimiser.zero_grad()
+        weight = self._weight(batch)
+        total = torch.zeros((), device=self._device)
+        patch_losses: list[Tensor] = []
+        for part in self.micro_batches(batch):
+            # By what its labelled pixels weigh, so that the sum is the whole batch's weighted mean over them.
+            share = self._weight(part) / weight.clamp(min=_LEAST_WEIGHT)
+            output = self.send(part)
+            classes = part.classes.long()
+            loss = self._total_loss(output, classes) * share
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+            patch_losses.append(_patch_losses(output.logits.detach(), classes))
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), _MAX_GRADIENT)
+        value, size = torch.stack([total, norm.to(total.device)]).tolist()
+        if not (math.isfinite(value) and math.isfinite(size)):
+            raise LossNotFiniteError(batch)
+        self.optimiser.step()
+        return Step(value, torch.cat(patch_losses).tolist())
+
+    def _weight(self, batch: Batch) -> Tensor:
+        """What the labelled pixels of a batch weigh together."""
+        return (
+            torch.stack([(batch.classes == index).sum() for index in range(CLASS_COUNT)]).to(self._weights)
+            @ self._weights
+        )
+
+    def _total_loss(self, output: NetworkOutput, classes: Tensor) -> Tensor:
+        recipe = self._recipe
+        loss = self._loss(output.logits.float(), classes, self._weights)
+        if output.deep and recipe.deep_supervision:
+            size = list(classes.shape[-2:])
+            inner = [
+                self._loss(F.interpolate(logits.float(), size=size, mode="bilinear"), classes, self._weights)
+                for logits in output.deep
+            ]
+            loss = loss + recipe.deep_supervision * torch.stack(inner).mean()
+        if output.presence is not None and recipe.presence:
+            loss = loss + recipe.presence * presence_loss(output.presence.float(), classes)
+        return loss
+
+    def _halve(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        if self.micro_batch == 1:
+            raise InputError(
+                f"Not even one patch of {self._recipe.patch} pixels fits into memory; make patch smaller, or choose a "
+                "smaller encoder or decoder."
+            )
+        self.micro_batch //= 2
+        self._tell(
+            f"Out of memory: {self.micro_batch} of the {self._recipe.batch_size} patches of a step now go through the "
+            "network at once, and their gradients are added up"
+        )
+
+
+def presence_loss(logits: Tensor, classes: Tensor) -> Tensor:
+    """Binary cross-entropy of "the class occurs in the patch", ``(N, 6)`` logits and ``(N, H, W)`` classes with 255.
+
+    A class that is not among a patch's labels may still be where nothing is labelled: its absence counts by the share
+    of the patch that is labelled. 0 where nothing is labelled at all.
+    """
+    labelled = classes != UNLABELLED
+    present = torch.stack([(classes == index).flatten(1).any(dim=1) for index in range(CLASS_COUNT)], dim=1)
+    certain = labelled.flatten(1).float().mean(dim=1, keepdim=True)
+    weights = torch.where(present, (certain > 0).float(), certain)
+    losses = F.binary_cross_entropy_with_logits(logits, present.float(), reduction="none")
+    return (losses * weights).sum() / weights.sum().clamp(min=1)
+
+
+def class_weights(shares: NDArray[np.float64], balance: float) -> NDArray[np.float32]:
+    """``(6,)`` weights that bring each class's share of what is seen to ``share ** (1 - balance)``, with mean 1.
+
+    The mean is over the labelled pixels; a class without any has weight 0.
+    """
+    safe = np.where(shares > 0, shares, 1.0)
+    weights = np.where(shares > 0, np.minimum((safe / safe.max()) ** -balance, _MAX_CLASS_WEIGHT), 0.0)
+    return np.asarray(weights / (weights * shares).sum(), np.float32)
+
+
+def make_optimiser(network: SegmentationNetwork, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser; its groups are the decoder and, where it is trained at all, the encoder at its own rate.
+
+    A group's highest rate is kept in it under 'highest'.
+    """
+    groups = [{"params": list(network.other_parameters()), "highest": recipe.learning_rate}]
+    if recipe.train != "decoder":
+        encoder_rate = recipe.learning_rate * recipe.encoder_rate
+        groups.append({"params": list(network.encoder_parameters()), "highest": encoder_rate})
+    match recipe.optimiser:
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        case "adam":
+            return torch.optim.Adam(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        case "sgd":
+            return torch.optim.SGD(
+                groups, lr=recipe.learning_rate, momentum=_MOMENTUM, weight_decay=recipe.weight_decay
+            )
+
+
+def uses_bfloat16(precision: str, device: torch.device) -> bool:
+    """Whether the passes run in bfloat16: 'auto' where a GPU has it, 'bfloat16' always.
+
+    Raises ``InputError`` for 'bfloat16' on a GPU that does not have it.
+    """
+    if device.type != "cuda":
+        return precision == "bfloat16"
+    has_it = torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "bfloat16" and not has_it:
+        raise InputError("This GPU has no bfloat16 arithmetic; set precision to auto or float32.")
+    return precision != "float32" and has_it
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch (or Python) could not get the memory that it asked for."""
+    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
+        return True
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in said or "defaultcpuallocator" in said)
+
+
+def _loss(recipe: Recipe, name: str) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+    return make_loss(
+        name,
+        label_smoothing=recipe.label_smoothing,
+        focal_gamma=recipe.focal_gamma,
+        tversky_alpha=recipe.tversky_alpha,
+        hard_pixels=recipe.hard_pixels,
+    )
+
+
+def _patch_losses(logits: Tensor, classes: Tensor) -> Tensor:
+    """``(N,)`` mean cross-entropy over each patch's labelled pixels, 0 without any."""
+    labelled = classes != UNLABELLED
+    losses = F.cross_entropy(logits.float(), classes, ignore_index=UNLABELLED, reduction="none")
+    return losses.flatten(1).sum(dim=1) / labelled.flatten(1).sum(dim=1).clamp(min=1)
