@@ -176,7 +176,7 @@ def _enough(instances: int) -> str:
 
 def _choose_run(workspace: Workspace, preset: str) -> tuple[int, str, str]:
     """Seed, device and the run's name."""
-    first, second, third = st.columns([3, 1, 1])
+    first, second, third = st.columns([3, 1.2, 1.4])
     first_number = len(list_runs(workspace.runs)) + 1
     suggestion = next(name for number in count(first_number) if not _is_taken(workspace, name := f"{preset}-{number}"))
     name = first.text_input("Name of the run", value=suggestion, key=f"train_name-{suggestion}", max_chars=60)

@@ -14,6 +14,7 @@ from core.training.cached_fit import fit_cached
 from core.training.checkpoints import remove_checkpoint
 from core.training.feature_cache import FeatureCache, default_cache
 from core.training.fitted import FitTask, Fitted
+from core.training.folds import fit_folds
 from core.training.provenance import provenance
 from core.training.recipe import Recipe
 from core.training.runs import RunCard, check_run_folder, finish_run, read_run
@@ -87,6 +88,8 @@ def fit(request: FitRequest, progress: Progress) -> dict[str, Any]:
 
 def fit_task(task: FitTask) -> Fitted:
     """Train what the task's recipe says."""
+    if task.recipe.folds > 1:
+        return fit_folds(task)
     if task.recipe.kind == "network":
         # Imported late: the networks' libraries take seconds that a head on cached features need not wait for.
         from core.training.network_fit import fit_network  # noqa: PLC0415

@@ -17,10 +17,10 @@ import numpy as np
 from core.classes import UNLABELLED
 from core.errors import CancelledError
 from core.progress import Progress
-from core.training.cached_fit import fit_cached
 from core.training.cell_grid import CELL
 from core.training.feature_cache import FeatureCache
 from core.training.features import Features
+from core.training.fit import fit_task
 from core.training.fitted import FitTask, Fitted
 from core.training.recipe import Recipe
 from core.training.training_data import LabelledTile, TrainingData
@@ -256,9 +256,4 @@ def _run(recipe: Recipe, tiles: TrainingData, *, seed: int, device: str, cache: 
         task = _TrialTask(
             recipe=recipe, tiles=tiles, out=Path(scratch) / "run", seed=seed, device=device, cache=cache, progress=watch
         )
-        if recipe.kind == "network":
-            from core.training.network_fit import fit_network  # noqa: PLC0415
-
-            fitted: Fitted = fit_network(task)
-            return fitted
-        return fit_cached(task)
+        return fit_task(task)

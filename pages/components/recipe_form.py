@@ -20,10 +20,10 @@ from pages.components.problems import plain
 
 PRESET_WORDS = {
     "head": "linear, in seconds, from few labels",
-    "head-fewshot": "steadier with some 20 instances a class",
-    "head-convolutional": "small network on features, for whole masks",
-    "decoder": "decoder on the frozen encoder, finer borders",
-    "finetune": "decoder, then the encoder too; many labels",
+    "head-fewshot": "steadier, for very few labels",
+    "head-convolutional": "for whole masks",
+    "decoder": "frozen encoder, finer borders",
+    "finetune": "then the encoder too; many labels",
     "fast": "smallest encoder, for a first look",
     "best": "the most accurate here, whatever it takes",
     "glnet-fpn": "GLNet's global branch, as published",
