@@ -18,6 +18,7 @@ from core.errors import CancelledError, InputError
 from core.label_cli import add_label_commands
 from core.progress import CancelFlag, JsonProgress, Progress, make_progress
 from core.run_cli import add_run_commands
+from core.study_cli import add_study_commands
 
 BAD_INPUT = 2
 CANCELLED = 130
@@ -225,6 +226,7 @@ def _add_app_commands(command: Callable[[str, Command, str], argparse.ArgumentPa
 
     add_label_commands(command)
     add_run_commands(command)
+    add_study_commands(command)
 
     work = command("work", _work, "Run the queued jobs of a workspace; the app starts this by itself.")
     work.add_argument("--workspace", type=Path)

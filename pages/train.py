@@ -201,7 +201,7 @@ def _why_not(training: list[Tile], counted: dict[str, Amount], name: str, worksp
 def _is_taken(workspace: Workspace, name: str) -> bool:
     """Whether there is a run of this name, or one in the queue."""
     out = workspace.runs / name
-    return out.exists() or any(str(out) in job.arguments for job in queue.jobs(workspace) if job.state.active)
+    return out.exists() or any(str(out) in job.arguments for job in queue.jobs(workspace) if not job.state.ended)
 
 
 def _data_arguments(workspace: Workspace, collection: Collection, source: LabelSource) -> list[str]:

@@ -115,6 +115,33 @@ def paired_differences(
     return PairedDifferences(of_mean, of_classes, few_tiles_note(len(tiles_a)))
 
 
+def repeated_difference(
+    a: Sequence[Sequence[Confusion]], b: Sequence[Sequence[Confusion]], *, draws: int = DRAWS, seed: int = 0
+) -> Difference | None:
+    """Compare two ways that were each tried several times on the same tiles: the mean over the tries of A minus B.
+
+    ``a[i]`` and ``b[i]`` are the matrices of try i by tile, the tries and the tiles in the same order. Tries (labels
+    drawn anew, another seed) and tiles are drawn each by themselves, and a draw of both is scored: what is hard about
+    one tile, or one try, comes back in all of its draws (the pigeonhole bootstrap, Owen 2007). With one try this is the
+    mean IoU of ``paired_differences``. None where no pixel is labelled. Raises ``ValueError`` when tries or tiles
+    differ.
+    """
+    tries_a, tries_b = (np.stack([_stack(tiles) for tiles in tries]) for tries in (a, b))
+    if tries_a.shape != tries_b.shape or not np.array_equal(tries_a.sum(axis=3), tries_b.sum(axis=3)):
+        raise ValueError("two ways can only be compared on the same tries and tiles with the same truth")
+    if not tries_a.sum():
+        return None
+    tries, tiles = tries_a.shape[:2]
+    weights, of_tries = _draw(tiles, draws, seed), _draw(tries, draws, seed + 1)
+
+    def mean_ious(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack([mean_iou(class_ious(_weighted_sums(one, weights))) for one in matrices], axis=1)
+
+    drawn = ((mean_ious(tries_a) - mean_ious(tries_b)) * of_tries).sum(axis=1) / tries
+    value = np.mean(mean_iou(class_ious(tries_a.sum(axis=1))) - mean_iou(class_ious(tries_b.sum(axis=1))))
+    return _difference(float(value), drawn, tiles=_tiles_with_any(tries_a.sum(axis=0)))
+
+
 def few_tiles_note(tiles: int) -> str | None:
     """A warning where an interval rests on fewer than five tiles, else None."""
     if tiles >= FEW_TILES:

@@ -35,7 +35,7 @@ from core.labels import live_scores
 from core.labels.learner import RECIPE, Learner, OvertakenError
 from core.tables import Tile
 from core.training.feature_cache import FeatureCache
-from core.training.features import make_extractor
+from core.training.joined_features import make_recipe_extractor
 from core.training.live import NeedsLabelsError
 from core.training.live_features import FeatureSource
 from core.workspace import Workspace
@@ -212,10 +212,7 @@ def learn(workspace: Workspace, *, requests: TextIO, out: TextIO) -> dict[str, A
     cannot be had.
     """
     inbox = Inbox(requests)
-    extractor = make_extractor(
-        encoder=RECIPE.encoder, weights=RECIPE.weights, resolution_m=RECIPE.resolution_m, device="cpu"
-    )
-    source = FeatureSource(extractor, FeatureCache(workspace.features))
+    source = FeatureSource(make_recipe_extractor(RECIPE, device="cpu"), FeatureCache(workspace.features))
     loop = _Loop(workspace, source, inbox, out)
     with suppress(BrokenPipeError):  # the server is gone
         loop.run()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -33,6 +33,7 @@ LAYOUT = "1"
 """Part of every cache key; a change in what the channels mean changes it."""
 _LEAST_DEVIATION = 1.0
 """Of a tile's colour, of 255: a tile of one colour is not blown up into its noise."""
+_Of = TypeVar("_Of")
 _Scaling = tuple[Tensor, Tensor]
 """Factor and offset by colour, ``(1, 3, 1, 1)`` float32."""
 
@@ -49,6 +50,8 @@ class FeatureExtractor:
     A cell's vector holds the mean and the standard deviation of its colours (3 + 3, of RGB in 0..1), then the
     encoder's stages from fine to coarse: finer ones averaged over the cell, coarser ones interpolated.
 
+    ``stages`` are the encoder's that are taken, 1 the finest; empty takes all.
+
     With ``grey`` all three colours are the tile's luma (ITU-R BT.601). With ``standardise`` 'tile' the tile's own mean
     and deviation per colour are brought to those that the encoder expects, for the cells' colours as well, so that a
     hazy or a dark tile looks like any other.
@@ -59,18 +62,20 @@ class FeatureExtractor:
     device: torch.device
     grey: bool = False
     standardise: Standardise = "encoder"
+    stages: tuple[int, ...] = ()
 
     @property
     def channels(self) -> int:
         """Length of a cell's vector."""
-        return COLOUR_CHANNELS + sum(self.encoder.card.channels)
+        return COLOUR_CHANNELS + sum(self._taken(self.encoder.card.channels))
 
     @property
     def identity(self) -> str:
         """Tells these features from those of any other encoder, weights, resolution, colours or arithmetic."""
         arithmetic = "bf16" if self.device.type == "cuda" else "fp32"
         colours = ("-grey" if self.grey else "") + (f"-{self.standardise}" if self.standardise != "encoder" else "")
-        return f"{self.encoder.identity}-{self.resolution_m:g}m-{arithmetic}-{LAYOUT}{colours}"
+        stages = "-stages" + ".".join(map(str, self.stages)) if self.stages else ""
+        return f"{self.encoder.identity}-{self.resolution_m:g}m-{arithmetic}-{LAYOUT}{colours}{stages}"
 
     @property
     def parts(self) -> tuple["FeatureExtractor", ...]:
@@ -121,6 +126,10 @@ class FeatureExtractor:
         rows, columns = grid.cells
         return np.ascontiguousarray(transform.inverse(maps)[:, :rows, :columns])
 
+    def _taken(self, of_stages: Sequence[_Of]) -> Sequence[_Of]:
+        """Of what there is for every stage of the encoder, what belongs to those that are taken."""
+        return [of_stages[stage - 1] for stage in self.stages] if self.stages else of_stages
+
     def _scaling(self, working: NDArray[np.uint8]) -> _Scaling | None:
         """What takes the pixels of a tile to those that the encoder is given; None for as they are."""
         if self.standardise == "encoder":
@@ -157,7 +166,7 @@ class FeatureExtractor:
         batch = image.to(self.device).permute(2, 0, 1)[None]
         given = batch if scaling is None else batch.float() * scaling[0] + scaling[1]
         colours = _colours(given if self.standardise == "tile" else batch)
-        maps = torch.cat([colours, *(_to_cells(s, rows, columns) for s in self.encoder(given))], dim=1)
+        maps = torch.cat([colours, *(_to_cells(s, rows, columns) for s in self._taken(self.encoder(given)))], dim=1)
         # float16 ends at 65504; no encoder here comes near, but one by a local file might.
         return maps[0].clamp(-65_000, 65_000).half().cpu().numpy()
 
@@ -177,16 +186,24 @@ def make_extractor(
     device: str,
     grey: bool = False,
     standardise: Standardise = "encoder",
+    stages: tuple[int, ...] = (),
 ) -> FeatureExtractor:
     """Load an encoder for feature extraction.
 
-    Raises ``InputError`` when the encoder or its weights cannot be had, or there is no such device.
+    Raises ``InputError`` when the encoder or its weights cannot be had, it has no such stage, or there is no such
+    device.
     """
     where = choose_device(device)
     try:
-        return FeatureExtractor(create_encoder(encoder, weights).to(where), resolution_m, where, grey, standardise)
+        loaded = create_encoder(encoder, weights).to(where)
     except ModelError as error:
         raise InputError(str(error)) from error
+    count = len(loaded.card.channels)
+    if stages and max(stages) > count:
+        raise InputError(
+            f"The encoder {encoder} has {count} stages and no stage {max(stages)}; mend the recipe's stages."
+        )
+    return FeatureExtractor(loaded, resolution_m, where, grey, standardise, stages)
 
 
 def choose_device(name: str) -> torch.device:

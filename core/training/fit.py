@@ -1,6 +1,7 @@
 """Fit: tiles and labels in, a run folder out."""
 
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -42,8 +43,22 @@ class FitRequest:
     resume: bool = False
 
 
-def fit(request: FitRequest, progress: Progress) -> dict[str, Any]:
+def fit_task(task: FitTask) -> Fitted:
+    """Train what the task's recipe says."""
+    if task.recipe.folds > 1:
+        return fit_folds(task)
+    if task.recipe.kind == "network":
+        # Imported late: the networks' libraries take seconds that a head on cached features need not wait for.
+        from core.training.network_fit import fit_network  # noqa: PLC0415
+
+        return fit_network(task)
+    return fit_cached(task)
+
+
+def fit(request: FitRequest, progress: Progress, *, train: Callable[[FitTask], Fitted] = fit_task) -> dict[str, Any]:
     """Train a model and write its run folder; returns the result that the command line prints.
+
+    ``train`` is what trains, where it is not simply what the recipe says.
 
     Features of a frozen encoder are taken from the cache or computed into it; only what is labelled trains. The fixed
     seed makes two runs on one CPU equal bit for bit. Raises ``InputError`` for labels that do not suffice, and
@@ -65,7 +80,7 @@ def fit(request: FitRequest, progress: Progress) -> dict[str, Any]:
         progress=progress,
         resume=request.resume,
     )
-    fitted = fit_task(task)
+    fitted = train(task)
     card = _card(request, gathered, fitted)
     finish_run(request.out, head=fitted.model, card=card)
     if fitted.failure:
@@ -84,18 +99,6 @@ def fit(request: FitRequest, progress: Progress) -> dict[str, Any]:
         "validation": fitted.validation,
         "device": card.device,
     }
-
-
-def fit_task(task: FitTask) -> Fitted:
-    """Train what the task's recipe says."""
-    if task.recipe.folds > 1:
-        return fit_folds(task)
-    if task.recipe.kind == "network":
-        # Imported late: the networks' libraries take seconds that a head on cached features need not wait for.
-        from core.training.network_fit import fit_network  # noqa: PLC0415
-
-        return fit_network(task)
-    return fit_cached(task)
 
 
 def check_unfinished(folder: Path) -> None:

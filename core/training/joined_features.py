@@ -124,6 +124,7 @@ def make_recipe_extractor(recipe: Recipe, *, device: str) -> FeatureExtractor | 
             device=device,
             grey=recipe.grey,
             standardise=scaling,
+            stages=recipe.stages,
         )
         for name, weights in _encoders(recipe)
     ]

@@ -25,7 +25,6 @@ PRESET_WORDS = {
     "decoder": "frozen encoder, finer borders",
     "finetune": "then the encoder too; many labels",
     "fast": "smallest encoder, for a first look",
-    "best": "the most accurate here, whatever it takes",
     "glnet-fpn": "GLNet's global branch, as published",
     "unet": "U-Net on ResNet-34, to compare with",
 }

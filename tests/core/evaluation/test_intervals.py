@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from core.evaluation.intervals import few_tiles_note, interval_of_miou, paired_differences, score_intervals
+from core.evaluation.intervals import (
+    few_tiles_note,
+    interval_of_miou,
+    paired_differences,
+    repeated_difference,
+    score_intervals,
+)
 from core.evaluation.scores import from_confusion
 
 
@@ -118,3 +124,28 @@ def test_predictions_of_other_tiles_are_refused():
         paired_differences(tiles(4, seed=0), tiles(4, seed=1))
     with pytest.raises(ValueError, match="at least one tile"):
         score_intervals([])
+
+
+def test_with_one_try_the_repeated_difference_is_the_paired_one():
+    a = tiles(6)
+    b = with_hit_rate(a, 0.2)
+    assert repeated_difference([a], [b]) == paired_differences(a, b).miou
+
+
+def test_tries_that_disagree_widen_the_interval_of_their_mean():
+    a = tiles(6)
+    b = with_hit_rate(a, 0.2)
+    alike, apart = repeated_difference([a, a], [b, b]), repeated_difference([a, b], [b, a])
+    assert alike.value == pytest.approx(paired_differences(a, b).miou.value)
+    assert alike.verdict == "better"
+    assert apart.value == 0
+    assert apart.verdict == "cannot tell"
+    assert apart.interval[1] - apart.interval[0] > alike.interval[1] - alike.interval[0]
+
+
+def test_a_repeated_difference_is_of_the_same_tries_and_tiles():
+    a = tiles(3)
+    with pytest.raises(ValueError, match="same tries and tiles"):
+        repeated_difference([a, a], [a])
+    empty = [np.zeros((6, 7), np.int64)] * 3
+    assert repeated_difference([empty], [empty]) is None

@@ -85,6 +85,22 @@ def test_resolution_and_weights_are_part_of_the_identity(extractor):
     assert len({extractor.identity, coarser.identity, random.identity}) == 3
 
 
+def test_chosen_stages_are_those_of_all_stages_and_are_kept_apart_in_the_cache(extractor):
+    image, _ = scene(0)
+    all_stages = extract(extractor, image)
+    some = changed(extractor, stages=(2, 4))
+    ends = np.cumsum([6, *extractor.encoder.card.channels])
+    taken = np.r_[0:6, ends[1] : ends[2], ends[3] : ends[4]]
+    assert np.array_equal(extract(some, image), all_stages[taken])
+    assert some.channels == len(taken)
+    assert some.identity != extractor.identity
+
+
+def test_a_stage_that_the_encoder_does_not_have_is_refused():
+    with pytest.raises(InputError, match="has 5 stages and no stage 6"):
+        make_extractor(encoder="efficientnet-lite0", weights="none", resolution_m=1.0, device="cpu", stages=(2, 6))
+
+
 def changed(extractor, **options):
     return dataclasses.replace(extractor, **options)
 

@@ -35,6 +35,7 @@ def test_an_unknown_key_is_answered_with_the_nearest_one():
         ("l2=strong", r"l2 cannot be 'strong'.*number"),
         ("head=forest", r"head cannot be 'forest'.*'context-linear', 'convolutional', 'prototype' or 'neighbours'"),
         ("windows=1,4", r"windows cannot be.*odd"),
+        ("stages=3,2", r"stages cannot be.*finest first"),
         ("resolution_m=0", r"resolution_m cannot be '0'.*metres per pixel"),
     ],
 )
