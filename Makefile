@@ -20,7 +20,7 @@ app: $(STAMPS)/runtime $(STAMPS)/vendor
 	TILEWRIGHT_WORKSPACE="$(WORKSPACE)" $(BIN)/streamlit run app.py --server.port $(PORT)
 
 test: $(STAMPS)/dev $(STAMPS)/vendor $(STAMPS)/browser check
-	$(BIN)/python -m pytest -m "not bench" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not bench" -n 2 --dist loadfile
 
 check: $(STAMPS)/dev
 	$(BIN)/ruff check .

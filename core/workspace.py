@@ -10,6 +10,8 @@ features/                          cached encoder features
 superpixels/                       pieces of like colour of each tile
 embeddings/                        what click-to-mask has seen of each tile
 thumbnails/                        small JPEGs
+recipes/                           recipes that a job could not be given on its command line
+forecasts/                         what fits would take, as measured
 runs/<run>/                        recipe.toml, weights.safetensors, metrics.jsonl, card.json
 predictions/<run>/<switches>/      <tile>_mask.png
 evaluations/                       scores that were computed

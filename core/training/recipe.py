@@ -236,7 +236,7 @@ class Recipe(BaseModel):
     folds: int = _setting(
         1,
         "Data",
-        "all",
+        "linear convolutional prototype neighbours",
         "parts of the training tiles; each is left out once, and the members are averaged",
         ge=1,
         le=20,

@@ -4,6 +4,7 @@ from core.errors import InputError
 from core.training.recipe import load_recipe
 from core.training.techniques import BASE, CACHED, NETWORKS, built_in, parse_variations
 from models.decoders import WITH_HYPERCOLUMN, WITH_LEVELS, WITH_SCSE
+from models.encoders import encoder_card
 
 
 @pytest.mark.parametrize("variation", [*CACHED, *NETWORKS], ids=lambda variation: variation.name)
@@ -47,3 +48,10 @@ def test_a_comma_parts_settings_and_stays_within_a_list():
     assert row.settings == ("windows=1,5,15", "l2=0.5")
     with pytest.raises(InputError, match="is no variation"):
         parse_variations(["l2"])
+
+
+def test_encoders_of_the_built_in_variations_come_with_a_package():
+    for variation in (*CACHED, *NETWORKS):
+        recipe = load_recipe("head", list(variation.settings))
+        for name in (recipe.encoder, *recipe.more_encoders):
+            assert "packaged" in encoder_card(name).weights_sources
