@@ -30,7 +30,7 @@ from core.progress import Progress
 from core.tables import LabelOperation, Tile
 from core.training.cell_grid import CellGrid
 from core.training.cells import label_cells
-from core.training.live import LiveTrainer
+from core.training.live import LiveTrainer, NeedsLabelsError
 from core.training.live_features import FeatureSource, LiveFeatures
 from core.training.recipe import PRESETS
 from core.workspace import Workspace
@@ -120,7 +120,7 @@ class Learner:
             refitted = changed or self._head is None
             if refitted:
                 self._head = None
-                self._head = self._trainer.fit()
+                self._head = self._fit(tile)
             head = self._checked_head()
         with stages.of("predict"):
             grid = self._source.grid(tile)
@@ -223,6 +223,17 @@ class Learner:
 
     def _logits(self, head: ContextLinearHead, tile: Tile) -> Tensor:
         return head_logits(head, self._features.of(tile), self._source.extractor.device)
+
+    def _fit(self, tile: Tile) -> ContextLinearHead:
+        try:
+            return self._trainer.fit()
+        except NeedsLabelsError as error:
+            if tile.id not in self._tiles.never_train:
+                raise
+            raise NeedsLabelsError(
+                "This tile is held out: what is painted on it judges the live head and never trains it; "
+                "label two classes on other tiles, then the model suggests the rest here too."
+            ) from error
 
     def _checked_head(self) -> ContextLinearHead:
         if self._head is None:

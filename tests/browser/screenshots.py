@@ -13,6 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 from core.catalog.catalogue import index_folder, tiles
 from core.catalog.sample import write_sample
 from core.progress import SilentProgress
+from core.tables import Tile
 from core.workspace import Workspace, open_workspace
 from tests.browser import test_whole_loop as loop
 from tests.browser.app_server import CHROMIUM_ARGUMENTS, ROOT, Server, start_server, stop_server
@@ -37,6 +38,8 @@ def main() -> None:
         workspace = open_workspace(Path(scratch) / "sample-workspace")
         write_sample(workspace.sample, tiles=6, size=2448, seed=0, progress=SilentProgress())
         report = index_folder(workspace, workspace.sample, SilentProgress(), synthetic=True)
+        with workspace.database.write() as session:  # the painted tile is to train, not to judge
+            session.get_one(Tile, tiles(workspace, report.collection_id)[0].id).split = "train"
         browser = playwright.chromium.launch(executable_path=find_browser(), args=CHROMIUM_ARGUMENTS)
         server = start_server(workspace.root)
         try:

@@ -27,7 +27,7 @@ from core.labels.simulated import simulate_instances
 from core.progress import SilentProgress
 from core.training.cells import balanced_sample, label_cells
 from core.training.feature_cache import default_cache
-from core.training.features import make_extractor
+from core.training.joined_features import make_recipe_extractor
 from core.training.linear import TrainingCells, fit_linear
 from core.training.live import LiveTrainer, NeedsLabelsError
 from core.training.live_features import FeatureSource
@@ -43,9 +43,7 @@ class Bench:
     def __init__(self, folder: Path, per_class: int) -> None:
         names = sorted(path.name.removesuffix("_sat.jpg") for path in REAL_TILES.glob("*_sat.jpg"))
         self.workspace, self.tiles = real_tiles(folder, names)
-        extractor = make_extractor(
-            encoder=RECIPE.encoder, weights=RECIPE.weights, resolution_m=RECIPE.resolution_m, device="cpu"
-        )
+        extractor = make_recipe_extractor(RECIPE, device="cpu")
         self.source = FeatureSource(extractor, default_cache())
         self.truth = {t.id: read_mask(Path(str(t.mask_path)), shape=(t.height, t.width)).raster for t in self.tiles}
         painted = simulate_instances({str(i): raster for i, raster in self.truth.items()}, per_class=per_class, seed=0)

@@ -29,7 +29,7 @@ from core.labels.simulated import simulate_instances
 from core.progress import SilentProgress
 from core.tables import Tile
 from core.training.feature_cache import FeatureCache
-from core.training.features import make_extractor
+from core.training.joined_features import make_recipe_extractor
 from core.training.live_features import FeatureSource
 from core.workspace import Workspace, feature_cache_folder
 from tests.benchmarks.labelling.label_server import LabelServer, free_port
@@ -82,9 +82,7 @@ class Painter:
 def keep_features(workspace: Workspace, tiles: list[Tile]) -> None:
     """Have the features of all tiles in the user's cache, and use it in this workspace."""
     workspace.features.symlink_to(feature_cache_folder(), target_is_directory=True)
-    extractor = make_extractor(
-        encoder=RECIPE.encoder, weights=RECIPE.weights, resolution_m=RECIPE.resolution_m, device="cpu"
-    )
+    extractor = make_recipe_extractor(RECIPE, device="cpu")
     source = FeatureSource(extractor, FeatureCache(workspace.features))
     for tile in tiles:
         source.read(tile, SilentProgress())

@@ -28,8 +28,8 @@ from core.labels import click_to_mask, superpixels
 from core.labels.learner import RECIPE, Learner
 from core.progress import SilentProgress
 from core.training.feature_cache import FeatureCache, default_cache
-from core.training.features import make_extractor
 from core.training.fit import FitRequest, fit
+from core.training.joined_features import make_recipe_extractor
 from core.training.live_features import FeatureSource
 from core.training.recipe import load_recipe
 from core.workspace import Workspace
@@ -95,9 +95,7 @@ def _tool(name: str, desk: Desk) -> Tool:
         return Superpixel()
     if name == "click-to-mask":
         return ClickToMask()
-    extractor = make_extractor(
-        encoder=RECIPE.encoder, weights=RECIPE.weights, resolution_m=RECIPE.resolution_m, device="cpu"
-    )
+    extractor = make_recipe_extractor(RECIPE, device="cpu")
     source = FeatureSource(extractor, default_cache())
     learner = Learner(desk.workspace, desk.tiles[0].collection_id, source, say=_unheard, progress=SilentProgress())
     return WithSuggestions(learner)

@@ -6,7 +6,7 @@ from core.labels.learner import RECIPE
 from core.progress import SilentProgress
 from core.tables import Tile
 from core.training.feature_cache import FeatureCache
-from core.training.features import make_extractor
+from core.training.joined_features import make_recipe_extractor
 from core.training.live_features import FeatureSource
 from core.workspace import open_workspace
 from tests.core.training.scenes import only_a_patch, scene, write_pair
@@ -31,7 +31,5 @@ def label(workspace, tile, *, seed, side=48):
 
 
 def feature_source(workspace):
-    extractor = make_extractor(
-        encoder=RECIPE.encoder, weights=RECIPE.weights, resolution_m=RECIPE.resolution_m, device="cpu"
-    )
+    extractor = make_recipe_extractor(RECIPE, device="cpu")
     return FeatureSource(extractor, FeatureCache(workspace.features))

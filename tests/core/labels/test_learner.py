@@ -91,6 +91,13 @@ def test_nothing_is_refitted_when_no_label_changed(lab):
     )
 
 
+def test_whoever_paints_on_a_held_out_tile_first_is_told_why_nothing_is_suggested(lab):
+    workspace, tiles, learner, _ = lab
+    label(workspace, tiles["held"], seed=0)
+    with pytest.raises(NeedsLabelsError, match=r"This tile is held out.*on other tiles"):
+        learner.answer(tiles["held"])
+
+
 def test_held_out_labels_never_train_whatever_is_painted_on_them(lab, extractor):
     workspace, tiles, learner, _ = lab
     label(workspace, tiles["1"], seed=0)
