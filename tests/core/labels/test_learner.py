@@ -17,7 +17,7 @@ from core.tables import Tile
 from core.training.feature_cache import FeatureCache
 from core.training.live import NeedsLabelsError
 from core.training.live_features import FeatureSource
-from tests.core.labels.live_workspace import feature_source, label, scenes_workspace
+from tests.core.labels.live_workspace import feature_source, held_out_scene, label, scenes_workspace
 from tests.core.training.scenes import scene
 
 
@@ -142,7 +142,7 @@ def test_the_score_is_of_whole_held_out_tiles_and_near_the_one_at_full_size(lab)
     made = learner.score(always)
     assert (made.tiles, made.low, made.high) == (1, 0, 1)
     raster = suggestions.load(workspace, tiles["held"], answer.suggestion).raster
-    full = scores.from_confusion(confusion.count(scene(2)[1], raster))
+    full = scores.from_confusion(confusion.count(held_out_scene()[1], raster))
     assert made.miou == pytest.approx(full.miou, abs=0.05)
     assert "Judged on 1 whole tile of the split 'val'" in answer.sentence
     assert "1 tile only" in answer.sentence
