@@ -141,6 +141,7 @@ def test_the_class_under_the_pointer_is_picked_up_and_the_tool_comes_back(canvas
     canvas.click((60, 60))
     canvas.page.keyboard.up("Alt")
     assert canvas.state()["classIndex"] == WATER
+    canvas.saved()  # the server's answer to the rectangle says what can be undone
     assert canvas.state()["undo"] == 1
 
 
