@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from core.errors import CancelledError, InputError
+from core.fit_options import add_fit_options, fit_request
 from core.label_cli import add_label_commands
 from core.progress import CancelFlag, JsonProgress, Progress, make_progress
 from core.run_cli import add_run_commands
@@ -50,36 +51,15 @@ def _index(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 
 def _fit(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    from core.training.fit import FitRequest, fit
-    from core.training.recipe import load_recipe
+    from core.training.fit import fit
 
-    recipe = load_recipe(options.recipe, options.set)
-    request = FitRequest(
-        data=options.data,
-        labels=options.labels,
-        out=options.out,
-        recipe=recipe,
-        seed=options.seed,
-        device=options.device,
-        resume=options.resume,
-    )
-    return fit(request, progress)
+    return fit(fit_request(options, resume=options.resume), progress)
 
 
 def _rate_test(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    from core.training.fit import FitRequest
     from core.training.rate_test import find_rate
-    from core.training.recipe import load_recipe
 
-    request = FitRequest(
-        data=options.data,
-        labels=options.labels,
-        out=options.out,
-        recipe=load_recipe(options.recipe, options.set),
-        seed=options.seed,
-        device=options.device,
-    )
-    return find_rate(request, progress)
+    return find_rate(fit_request(options), progress)
 
 
 def _predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -178,12 +158,12 @@ def build_parser() -> argparse.ArgumentParser:
     index.add_argument("--workspace", type=Path)
 
     fit = command("fit", _fit, "Train a run on the labelled pixels of a folder.")
-    _add_fit_options(fit)
+    add_fit_options(fit)
     fit.add_argument("--out", type=Path, required=True, help="the run's folder")
     fit.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
 
     rates = command("rate-test", _rate_test, "Try rising learning rates for a network, and suggest one.")
-    _add_fit_options(rates)
+    add_fit_options(rates)
     rates.set_defaults(recipe="decoder")
     rates.add_argument("--out", type=Path, required=True, metavar="FILE.json")
 
@@ -235,16 +215,6 @@ def _add_app_commands(command: Callable[[str, Command, str], argparse.ArgumentPa
 
     learn = command("learn", _learn, "Learn while somebody paints; the app starts this by itself.")
     learn.add_argument("--workspace", type=Path)
-
-
-def _add_fit_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--labels", type=Path, help="folder of <id>_mask.png; by default the masks beside the images")
-    parser.add_argument("--recipe", default="head", help="a preset's name or a TOML file")
-    change = parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    change.help = "change one value of the recipe"
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
 
 
 def _add_switches(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from core.fit_options import add_fit_options
 from core.progress import Progress
 
 Command = Callable[[argparse.Namespace, Progress], dict[str, Any]]
@@ -28,12 +29,7 @@ def add_run_commands(command: AddCommand) -> None:
     card.add_argument("--out", type=Path, metavar="FILE.md", help="by default model-card.md in the run's folder")
 
     forecast = command("forecast", _forecast, "Tell what a fit would take, by beginning it for some seconds.")
-    forecast.add_argument("--data", type=Path, required=True)
-    forecast.add_argument("--labels", type=Path, help="folder of <id>_mask.png; by default the masks beside the images")
-    forecast.add_argument("--recipe", default="head", help="a preset's name or a TOML file")
-    forecast.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    forecast.add_argument("--seed", type=int, default=0)
-    forecast.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    add_fit_options(forecast)
 
 
 def _export(options: argparse.Namespace, _progress: Progress) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
+from core.fit_options import add_fit_options, add_recipe_options, fit_request
 from core.progress import Progress
 
 Command = Callable[[argparse.Namespace, Progress], dict[str, Any]]
@@ -15,7 +16,7 @@ AddCommand = Callable[[str, Command, str], argparse.ArgumentParser]
 def add_study_commands(command: AddCommand) -> None:
     """Add the commands to the command line; ``command`` makes one from its name, function and summary."""
     ablation = command("ablate", _ablate, "Score a recipe and one change at a time on tiles left out; can be resumed.")
-    _add_data(ablation)
+    add_recipe_options(ablation)
     ablation.add_argument("--labels", type=Path, action="append", default=[], help="folder of masks; may be repeated")
     ablation.add_argument("--vary", action="append", default=[], metavar="KEY=VALUE[,KEY=VALUE...]")
     ablation.add_argument("--networks", action="store_true", help="without --vary: the slow variations too")
@@ -26,7 +27,7 @@ def add_study_commands(command: AddCommand) -> None:
     curve = command(
         "learning-curve", _learning_curve, "Measure the score by the labels, and how many more to a target."
     )
-    _add_data(curve)
+    add_recipe_options(curve)
     curve.add_argument("--labels", type=Path, help="folder of <id>_mask.png; by default the masks beside the images")
     curve.add_argument("--out", type=Path, required=True, metavar="FILE.json")
     curve.add_argument("--shares", type=_shares, default="5,10,25,50,100", help="percent of the labelled instances")
@@ -35,12 +36,10 @@ def add_study_commands(command: AddCommand) -> None:
     curve.add_argument("--folds", type=_folds, metavar="K|leave-one-out", help="by default 5, or one a tile")
 
     start = command("meta-start", _meta_start, "Learn a head to start from, each labelled tile a task.")
-    _add_data(start)
-    start.add_argument("--labels", type=Path, help="folder of <id>_mask.png; by default the masks beside the images")
+    add_fit_options(start)
     start.add_argument(
         "--out", type=Path, required=True, metavar="RUN", help="the run's folder, for start=RUN of a fit"
     )
-    start.add_argument("--seed", type=int, default=0)
 
 
 def _ablate(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -89,28 +88,9 @@ def _learning_curve(options: argparse.Namespace, progress: Progress) -> dict[str
 
 
 def _meta_start(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    from core.training.fit import FitRequest
     from core.training.meta_start import learn_start
-    from core.training.recipe import load_recipe
 
-    request = FitRequest(
-        data=options.data,
-        labels=options.labels,
-        out=options.out,
-        recipe=load_recipe(options.recipe, options.set),
-        seed=options.seed,
-        device=options.device,
-    )
-    return learn_start(request, progress)
-
-
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--recipe", default="head", help="a preset's name or a TOML file")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe"
-    )
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    return learn_start(fit_request(options), progress)
 
 
 def _check_json(path: Path) -> None:

@@ -51,13 +51,13 @@ def coloured(named: Sequence[tuple[str, Sequence[Point]]]) -> list[Curve]:
 def loss_and_score(curves: Sequence[Curve], *, by_time: bool = False, waiting: str = "") -> Option:
     """Training loss above, validation mIoU below, over epochs or iterations, or over seconds.
 
-    ``waiting`` stands in the middle where there is no point yet.
+    ``waiting`` stands in the upper panel where there is no point yet.
     """
     chart = _Chart(curves, by_time)
     chart.panel("loss", lambda p: p.get("loss"), box=_row(0, 2))
     scores = chart.panel("validation mIoU", lambda p: p.get("validation_miou"), box=_row(1, 2), score=True)
     if not any(curve.points for curve in curves):
-        chart.say(waiting, top="middle")
+        chart.say(waiting, top="18%")
     elif not scores:
         chart.say("no validation score", top="70%")
     return chart.option()
@@ -159,7 +159,15 @@ class _Chart:
 
     def say(self, text: str, *, top: str) -> None:
         """A sentence where a line would be."""
-        style = {"text": text, "fill": _GREY, "fontSize": 13, "width": 260, "overflow": "break", "textAlign": "center"}
+        style = {
+            "text": text,
+            "fill": _GREY,
+            "fontSize": 13,
+            "width": 240,
+            "overflow": "break",
+            "lineHeight": 20,
+            "align": "center",
+        }
         self._notes.append({"type": "text", "left": "center", "top": top, "style": style})
 
     def option(self) -> Option:
