@@ -1,6 +1,7 @@
 # Two commands do all on a fresh machine with Python 3.11 or newer and make:
 #   make app    makes the environment, installs, draws the sample, starts the app
 #   make test   the same environment with the test tools, then every check and test
+# and 'make ray' adds what work on several machines or GPUs needs (README, 'Past one machine').
 PYTHON    ?= python3
 PORT      ?= 8501
 WORKSPACE ?= workspace
@@ -9,7 +10,7 @@ STAMPS    := .stamps
 
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: app test check demo bench format clean
+.PHONY: app test check demo bench ray format clean
 .DELETE_ON_ERROR:
 
 app: $(STAMPS)/runtime $(STAMPS)/vendor
@@ -30,6 +31,8 @@ check: $(STAMPS)/dev
 
 demo: $(STAMPS)/runtime
 	$(BIN)/python -m core demo --out demo
+
+ray: $(STAMPS)/ray
 
 bench: $(STAMPS)/bench
 	$(BIN)/python -m tests.benchmarks.run
@@ -52,9 +55,13 @@ $(STAMPS)/runtime: requirements.txt | $(BIN)/python $(STAMPS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-$(STAMPS)/dev: requirements-dev.txt requirements.txt | $(BIN)/python $(STAMPS)
+$(STAMPS)/ray: requirements-ray.txt requirements.txt | $(BIN)/python $(STAMPS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@ $(STAMPS)/runtime
+
+$(STAMPS)/dev: requirements-dev.txt requirements-ray.txt requirements.txt | $(BIN)/python $(STAMPS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@ $(STAMPS)/ray $(STAMPS)/runtime
 
 $(STAMPS)/bench: requirements-bench.txt $(STAMPS)/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<

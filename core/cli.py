@@ -14,8 +14,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
+from core.cluster_cli import add_cluster_commands
 from core.errors import CancelledError, InputError
-from core.fit_options import add_fit_options, fit_request
+from core.fit_options import add_cluster_options, add_fit_options, cluster_use, fit_request
 from core.label_cli import add_label_commands
 from core.progress import CancelFlag, JsonProgress, Progress, make_progress
 from core.run_cli import add_run_commands
@@ -53,7 +54,12 @@ def _index(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 def _fit(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     from core.training.fit import fit
 
-    return fit(fit_request(options, resume=options.resume), progress)
+    request = fit_request(options, resume=options.resume)
+    if options.workers == 1 and options.cluster is None:
+        return fit(request, progress)
+    from core.training.distributed import fit_on_cluster
+
+    return fit_on_cluster(request, progress, workers=options.workers, cluster=cluster_use(options))
 
 
 def _rate_test(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -161,6 +167,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_fit_options(fit)
     fit.add_argument("--out", type=Path, required=True, help="the run's folder")
     fit.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    fit.add_argument("--workers", type=_count, default=1, help="processes that train one network together, by Ray")
+    add_cluster_options(fit)
 
     rates = command("rate-test", _rate_test, "Try rising learning rates for a network, and suggest one.")
     add_fit_options(rates)
@@ -207,6 +215,7 @@ def _add_app_commands(command: Callable[[str, Command, str], argparse.ArgumentPa
     add_label_commands(command)
     add_run_commands(command)
     add_study_commands(command)
+    add_cluster_commands(command)
 
     work = command("work", _work, "Run the queued jobs of a workspace; the app starts this by itself.")
     work.add_argument("--workspace", type=Path)

@@ -4,7 +4,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.errors import InputError
+
 if TYPE_CHECKING:
+    from core.cluster.connection import ClusterUse
     from core.training.fit import FitRequest
 
 
@@ -39,3 +42,28 @@ def fit_request(options: argparse.Namespace, *, resume: bool = False) -> "FitReq
         device=options.device,
         resume=resume,
     )
+
+
+def add_cluster_options(parser: argparse.ArgumentParser) -> None:
+    """A Ray cluster for calls at once, and what each gets of it."""
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS|local|auto", help="a Ray cluster; local is this machine alone, auto the job's own"
+    )
+    parser.add_argument("--worker-cpus", type=int, default=1, metavar="N", help="cores and threads of each worker")
+    parser.add_argument(
+        "--worker-gpus", type=float, metavar="N", help="GPUs of each worker; by default one where there are any"
+    )
+
+
+def cluster_use(options: argparse.Namespace) -> "ClusterUse":
+    """What the options of ``add_cluster_options`` ask for; without an address the usual one.
+
+    Raises ``InputError`` for a worker without a core, or with less than no GPU.
+    """
+    from core.cluster.connection import ClusterUse, usual_address
+
+    if options.worker_cpus < 1:
+        raise InputError(f"A worker needs a CPU core at least; --worker-cpus is {options.worker_cpus}.")
+    if options.worker_gpus is not None and options.worker_gpus < 0:
+        raise InputError(f"A worker cannot have less than no GPU; --worker-gpus is {options.worker_gpus:g}.")
+    return ClusterUse(options.cluster or usual_address(), options.worker_cpus, options.worker_gpus)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
-from core.fit_options import add_fit_options, add_recipe_options, fit_request
+from core.fit_options import add_cluster_options, add_fit_options, add_recipe_options, cluster_use, fit_request
 from core.progress import Progress
 
 Command = Callable[[argparse.Namespace, Progress], dict[str, Any]]
@@ -23,6 +23,7 @@ def add_study_commands(command: AddCommand) -> None:
     ablation.add_argument("--out", type=Path, required=True, metavar="FILE.json", help="the table; FILE.md beside it")
     ablation.add_argument("--folds", type=_folds, default="leave-one-out", metavar="K|leave-one-out")
     ablation.add_argument("--seeds", type=_whole_numbers, default="0")
+    add_cluster_options(ablation)
 
     curve = command(
         "learning-curve", _learning_curve, "Measure the score by the labels, and how many more to a target."
@@ -34,6 +35,7 @@ def add_study_commands(command: AddCommand) -> None:
     curve.add_argument("--seeds", type=_whole_numbers, default="0,1,2", help="a repeat for each")
     curve.add_argument("--target", type=_share_of_one, metavar="MIOU", help="the mean IoU to reach, 0 to 1")
     curve.add_argument("--folds", type=_folds, metavar="K|leave-one-out", help="by default 5, or one a tile")
+    add_cluster_options(curve)
 
     start = command("meta-start", _meta_start, "Learn a head to start from, each labelled tile a task.")
     add_fit_options(start)
@@ -63,7 +65,7 @@ def _ablate(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         seeds=options.seeds,
         device=options.device,
     )
-    table = ablate(study, progress)
+    table = ablate(study, progress, cluster=cluster_use(options) if options.cluster else None)
     print(markdown(table))
     return {"out": str(options.out), "markdown": str(options.out.with_suffix(".md")), **table}
 
@@ -84,7 +86,8 @@ def _learning_curve(options: argparse.Namespace, progress: Progress) -> dict[str
         folds=options.folds,
         device=options.device,
     )
-    return {"out": str(options.out), **learning_curve(request, progress)}
+    cluster = cluster_use(options) if options.cluster else None
+    return {"out": str(options.out), **learning_curve(request, progress, cluster=cluster)}
 
 
 def _meta_start(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:

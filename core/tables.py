@@ -187,7 +187,7 @@ class Job(Base):
     kind: Mapped[str]  # index, fit, predict, evaluate, ...
     title: Mapped[str]
     arguments: Mapped[list[Any]]  # after ``python -m core``
-    device: Mapped[str]  # cpu, cuda: as many jobs run on each at a time as it has slots
+    device: Mapped[str]  # cpu, cuda, cluster: as many jobs run on each at a time as it has slots
     state: Mapped[str] = mapped_column(default="queued", index=True)
     priority: Mapped[int] = mapped_column(default=0, server_default="0")  # the greater the sooner
     place: Mapped[int] = mapped_column(default=0, server_default="0")  # within a priority, the smaller the sooner

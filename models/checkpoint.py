@@ -9,12 +9,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from models.build import NETWORKS, TrainableNetwork
 from models.errors import ModelError
 from models.heads import HEADS, Head
-from models.networks import SegmentationNetwork
+from models.network_ensemble import NetworkEnsemble, empty_ensemble
 
-Trained = Head | SegmentationNetwork
-"""What a fit trains: a head on an encoder's features, or an encoder with its decoder."""
+TrainedNetwork = TrainableNetwork | NetworkEnsemble
+"""What sees an image's pixels: an encoder with its decoder, or several."""
+
+Trained = Head | TrainedNetwork
+"""What a fit trains: a head on an encoder's features, or a network."""
 
 FORMAT = "tilewright-head-1"
 _KEY = "tilewright"
@@ -58,7 +62,7 @@ def load_head(path: Path) -> Trained:
 
 
 def _empty(kind: str, settings: dict[str, Any]) -> Trained:
-    if kind != SegmentationNetwork.kind:
+    if kind in HEADS:
         return HEADS[kind](**settings)
     with torch.random.fork_rng(devices=[]):  # the weights that it is built with are drawn, and thrown away
-        return SegmentationNetwork(**settings)
+        return empty_ensemble(**settings) if kind == NetworkEnsemble.kind else NETWORKS[kind](**settings)

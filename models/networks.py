@@ -7,7 +7,6 @@ coarser stage dilated (DeepLabV3+, PAN). Their weights come from ``create_encode
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
 import torch
@@ -25,13 +24,13 @@ from models.decoders import (
     make_norm,
     make_pair,
 )
-from models.encoders import NO_WEIGHTS, EncoderCard, create_encoder, encoder_card, is_timm, library_name
+from models.encoders import EncoderCard, encoder_card, is_timm, library_name
 from models.errors import ModelError
 from models.glnet_fpn import draw_as_glnet
 from models.network_context import SCALES, Context
 from models.network_input import NetworkInput, widen
 
-__all__ = ["Context", "NetworkOutput", "SegmentationNetwork", "build_network", "settings_of"]
+__all__ = ["Context", "Encoded", "NetworkOutput", "SegmentationNetwork", "Surroundings", "load_encoder"]
 
 CLASSES = 6
 ALIGNMENT = 32
@@ -39,13 +38,16 @@ ALIGNMENT = 32
 
 Surroundings = Literal["none", "global", "two-scales"]
 _SURROUNDINGS = ("none", "global", "two-scales")
+QUARTER = 4
+"""GLNet's classes are told at a quarter of the image's size, and its sides need only be multiples of that."""
 _PROBE = 128  # side of the image by which a new network is tried
 
 
 class NetworkOutput(NamedTuple):
     """What a network says of N images.
 
-    ``logits`` is ``(N, 6, H, W)`` float32. ``deep`` holds float32 logits ``(N, 6, h, w)`` of the decoder's inner
+    ``logits`` is ``(N, 6, H, W)`` float32, in training at the size at which the loss is taken: that of the images, or
+    of GLNet's a quarter. ``deep`` holds float32 logits ``(N, 6, h, w)`` of the decoder's inner
     levels, coarse first and at their own size (interpolate them to the target's); empty without deep supervision.
     ``presence`` is ``(N, 6)`` float32 logits of "this class occurs in the image", None without that head.
     """
@@ -55,8 +57,15 @@ class NetworkOutput(NamedTuple):
     presence: Tensor | None
 
 
+class Encoded(NamedTuple):
+    """An encoder's maps, fine to coarse: of the images, and of the whole tiles made small (None without them)."""
+
+    features: list[Tensor]
+    whole: list[Tensor] | None
+
+
 class SegmentationNetwork(nn.Module):
-    """Encoder, decoder and classifier, with everything that a recipe can add to them; made by ``build_network``.
+    """Encoder, decoder and classifier, with all that a recipe can add to them; made by ``models.build``.
 
     ``alignment``: sides of images must be multiples of it, and at least ``smallest``. ``needs_context``: what the
     surroundings in a ``Context`` must show. ``needs_place``: a ``Context`` must be given, be it without images.
@@ -68,6 +77,7 @@ class SegmentationNetwork(nn.Module):
     """
 
     kind = "network"
+    whole_tile = False
 
     def __init__(
         self,
@@ -120,7 +130,7 @@ class SegmentationNetwork(nn.Module):
             library_name(encoder), decoder, norm=decoder_norm, attention=decoder_attention
         )
         if encoder_state is not None:
-            _load_encoder(self.encoder, encoder_state, name=encoder)
+            load_encoder(self.encoder, encoder_state, name=encoder)
         self._added = widen(self.encoder, self.input.added) if self.input.added else []
         self._make_heads(decoder, decoder_norm)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -145,6 +155,7 @@ class SegmentationNetwork(nn.Module):
             self.fusion = ScaleFusion(channels=channels, norm=lambda width: make_norm(norm, width))
         if decoder == GLNET:
             draw_as_glnet(self.classifier)
+            self.alignment = QUARTER if self._takes(_PROBE + QUARTER) else ALIGNMENT  # GLNet's 508 is no multiple of 32
 
     @torch.no_grad()
     def _tried(self, decoder: str) -> tuple[list[int], list[int]]:
@@ -159,25 +170,49 @@ class SegmentationNetwork(nn.Module):
             self.train()
         return [maps.shape[1] for maps in features], [maps.shape[1] for maps in levels]
 
+    @torch.no_grad()
+    def _takes(self, side: int) -> bool:
+        """Whether the encoder can be given images of this side."""
+        self.eval()
+        try:
+            self.decoder(self.encoder(torch.zeros(1, 3 + self.input.added, side, side)))
+        except (RuntimeError, ValueError, AssertionError):
+            return False
+        finally:
+            self.train()
+        return True
+
     def forward(self, images: Tensor, context: Context | None = None) -> NetworkOutput:
         """Logits of ``(N, 3, H, W)`` RGB in 0..255, uint8 or float; sides multiples of ``alignment``.
 
         ``context`` as ``core.training.context_crops`` makes it; only a network with neither ``needs_place`` nor
         surroundings does without. Raises ``ValueError`` for sides that do not fit or a context that is missing.
         """
+        return self.decode(self.encode(images, context), images, context)
+
+    def encode(self, images: Tensor, context: Context | None = None) -> Encoded:
+        """The first half of ``forward``, which networks with one frozen encoder have in common."""
         self._check_input(images, context)
-        count, size = len(images), (images.shape[-2], images.shape[-1])
         seen = self.input(images, context)
         if context is not None and self.needs_context == "two-scales":
             seen = torch.cat([seen, self._around(context)])
         features = self._encode(seen)
+        whole = self._whole(context) if context is not None and self.needs_context == "global" else None
+        return Encoded(features, None if whole is None else self._encode(whole))
+
+    def decode(self, encoded: Encoded, images: Tensor, context: Context | None = None) -> NetworkOutput:
+        """The second half: what ``forward`` gives for the images that were encoded."""
+        count, size = len(images), (images.shape[-2], images.shape[-1])
+        features = encoded.features
         levels = self.decoder(features)
         last = levels[-1]
         if isinstance(self.fusion, ScaleFusion):
             last = self.fusion(last.split(count))
         elif isinstance(self.fusion, GlobalBranch) and context is not None:
-            last = self.fusion(last, self._encode(self._whole(context)), context.boxes)
+            last = self.fusion(last, encoded.whole, context.boxes)
         inner = [maps[:count] for maps in levels[:-1]]
+        if self.training and self.decoder.name == GLNET:
+            size = (last.shape[-2], last.shape[-1])
         logits = _at_size(self.classifier(last), size)
         for classifier, maps in zip(self.level_classifiers, inner, strict=False):
             logits = logits + _at_size(classifier(maps), size)
@@ -260,59 +295,6 @@ class SegmentationNetwork(nn.Module):
         return dict(self._settings)
 
 
-def build_network(
-    *,
-    encoder: str,
-    weights: str | Path = "packaged",
-    decoder: str = "unet",
-    decoder_norm: str = "batchnorm",
-    decoder_attention: str = "none",
-    hypercolumn: bool = False,
-    deep_supervision: float = False,
-    presence: float = False,
-    surroundings: str = "none",
-    extra_channels: Sequence[str] = (),
-    grey: bool = False,
-    standardise: str = "encoder",
-    seed: int = 0,
-) -> SegmentationNetwork:
-    """Make a network whose encoder has its pretrained weights and whose other weights are drawn by ``seed``.
-
-    The names and their values are a recipe's (``deep_supervision`` and ``presence`` count as asked for when they are
-    not 0), ``weights`` as for ``create_encoder``. In training mode, nothing frozen; the process's own random numbers
-    are left alone. Raises ``ModelError`` for what does not go together, and as ``create_encoder`` does.
-    """
-    source = create_encoder(encoder, weights)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = SegmentationNetwork(
-            encoder=encoder,
-            decoder=decoder,
-            decoder_norm=decoder_norm,
-            decoder_attention=decoder_attention,
-            hypercolumn=hypercolumn,
-            deep_supervision=bool(deep_supervision),
-            presence=bool(presence),
-            surroundings=surroundings,
-            extra_channels=extra_channels,
-            grey=grey,
-            standardise=standardise,
-            encoder_state=source.backbone.state_dict() if weights != NO_WEIGHTS else None,
-            card=source.card,
-        )
-    network.encoder_identity = source.identity
-    return network
-
-
-def settings_of(recipe: object) -> dict[str, Any]:
-    """The keyword settings of ``build_network`` that stand in a recipe: ``build_network(**settings_of(r), seed=s)``."""
-    names = (
-        "encoder weights decoder decoder_norm decoder_attention hypercolumn deep_supervision presence surroundings "
-        "extra_channels grey standardise"
-    )
-    return {name: getattr(recipe, name) for name in names.split()}
-
-
 def _check(decoder: str, *, hypercolumn: bool, deep_supervision: bool, surroundings: str) -> None:
     if hypercolumn and decoder not in WITH_HYPERCOLUMN:
         raise ModelError(
@@ -328,7 +310,7 @@ def _check(decoder: str, *, hypercolumn: bool, deep_supervision: bool, surroundi
         raise ModelError(f"There are no surroundings called {surroundings!r}; choose {' or '.join(_SURROUNDINGS)}.")
 
 
-def _load_encoder(encoder: Any, state: Mapping[str, Tensor], *, name: str) -> None:
+def load_encoder(encoder: Any, state: Mapping[str, Tensor], *, name: str) -> None:
     """Put a frozen encoder's weights into the library's; a shallower one (PSPNet's) takes the stages that it has."""
     target = encoder.model if is_timm(name) else encoder  # the library wraps timm's networks
     wanted = target.state_dict()

@@ -15,9 +15,9 @@ def requirements(name: str) -> list[str]:
 
 
 def test_every_requirement_is_pinned_to_one_version() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt", "requirements-bench.txt"):
+    for name in ("requirements.txt", "requirements-ray.txt", "requirements-dev.txt", "requirements-bench.txt"):
         for line in requirements(name):
-            assert re.fullmatch(r"[\w.-]+==[\w.]+", line), f"{name}: {line}"
+            assert re.fullmatch(r"[\w.-]+(\[[\w,]+\])?==[\w.]+", line), f"{name}: {line}"
 
 
 def test_torch_and_torchvision_are_pinned_together() -> None:

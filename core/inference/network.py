@@ -1,4 +1,4 @@
-"""A run of kind 'network' as something that predicts: image in, class probabilities out.
+"""A run of a network, or of several, as something that predicts: image in, class probabilities out.
 
 The counterpart of ``core.inference.predict.Segmenter`` with the same three methods, so that whatever predicts need not
 know what was trained. Nothing is cached: a decoder sees the pixels, not an encoder's features.
@@ -22,7 +22,7 @@ from core.training.context_crops import TileContext, make_tile_context
 from core.training.patches import working_image
 from core.training.recipe import Recipe
 from core.training.runs import RunCard
-from models.networks import SegmentationNetwork
+from models.checkpoint import TrainedNetwork
 
 Probabilities = NDArray[np.float32]
 """``(6, height, width)`` float32 that sum to 1 over the classes."""
@@ -45,7 +45,7 @@ class NetworkSegmenter:
 
     card: RunCard
     recipe: Recipe
-    network: SegmentationNetwork
+    network: TrainedNetwork
     device: torch.device
 
     def probabilities(
@@ -130,7 +130,7 @@ class NetworkSegmenter:
         """The sides of a window: the whole tile, enlarged to what the network takes, where that is small enough."""
         if self.network.at_training_size:
             return self.recipe.patch, self.recipe.patch
-        if max(height, width) > WHOLE_UP_TO:
+        if max(height, width) > WHOLE_UP_TO and not self.network.whole_tile:
             return WINDOW, WINDOW
         least, step = self.network.smallest, self.network.alignment
         tall, wide = (max(least, -(-side // step) * step) for side in (height, width))

@@ -19,8 +19,8 @@ from core.training.feature_cache import FeatureCache, default_cache, holds_featu
 from core.training.features import AS_IT_IS, Features, choose_device
 from core.training.joined_features import Extractor, make_recipe_extractor
 from core.training.runs import RunCard, read_head, read_recipe, read_run
+from models.checkpoint import TrainedNetwork
 from models.heads import Head
-from models.networks import SegmentationNetwork
 
 Probabilities = NDArray[np.float32]
 """``(6, height, width)`` float32 that sum to 1 over the classes."""
@@ -150,7 +150,7 @@ def load_segmenter(run_folder: Path, device: str = "auto", cache: FeatureCache |
     is another than the one it was trained with, or the device is not there.
     """
     card, recipe, head = read_run(run_folder).card, read_recipe(run_folder), read_head(run_folder)
-    if isinstance(head, SegmentationNetwork):
+    if isinstance(head, TrainedNetwork):
         where = choose_device(device)
         return NetworkSegmenter(card, recipe, head.to(where), where)
     extractor = make_recipe_extractor(recipe, device=device)

@@ -12,6 +12,7 @@ from core.jobs import log, queue
 from core.jobs.outcome import JobState
 from core.jobs.process import memory_used
 from core.jobs.queue import FIT_KIND, JobView
+from core.jobs.slots import CLUSTER
 from core.tables import now
 from core.training.runs import CARD, METRICS, read_metrics
 from core.workspace import Workspace
@@ -89,6 +90,7 @@ def figures(workspace: Workspace, fit: Fit, points: Points) -> Figures:
     last = points[-1] if points else {}
     scores = [p["validation_miou"] for p in points if p.get("validation_miou") is not None]
     running = fit.job is not None and fit.job.state is JobState.RUNNING
+    here = running and fit.job is not None and fit.job.device != CLUSTER  # elsewhere the process here but watches
     said = [p["memory_bytes"] for p in points if p.get("memory_bytes") is not None]
     return Figures(
         unit="iteration" if "iteration" in last else "epoch",
@@ -99,7 +101,7 @@ def figures(workspace: Workspace, fit: Fit, points: Points) -> Figures:
         best_miou=max(scores, default=None),
         learning_rate=_latest(points, "learning_rate"),
         images_per_second=_latest(points, "images_per_second"),
-        memory=memory_used(fit.job.process) if running and fit.job and fit.job.process else None,
+        memory=memory_used(fit.job.process) if here and fit.job and fit.job.process else None,
         device_memory=max(said, default=None),
         elapsed_seconds=fit.job.worked(now()) if fit.job else float(last.get("seconds") or 0.0),
         remaining_seconds=log.read_progress(workspace, fit.job.id).remaining_seconds if running and fit.job else None,

@@ -21,6 +21,7 @@ from core.errors import InputError
 from core.jobs import log
 from core.jobs.outcome import JobState, Outcome, Traces, judge
 from core.jobs.process import ProcessIdentity, is_alive, signal_group
+from core.jobs.slots import CLUSTER
 from core.tables import Job, now
 from core.workspace import Workspace
 
@@ -99,7 +100,7 @@ class Move(StrEnum):
 def submit(
     workspace: Workspace, *, kind: str, title: str, arguments: Sequence[str], device: str, priority: int = 0
 ) -> int:
-    """Queue ``python -m core <arguments>`` on ``device`` (``cpu``, ``cuda``, ``cuda:1``) and return the job's id.
+    """Queue ``python -m core <arguments>`` on ``device`` (``cpu``, ``cuda:1``, ``cluster``) and return the job's id.
 
     It takes the last place among those of its ``priority`` (the greater the sooner). ``worker.ensure_running`` then
     sees to it that it is run. Raises ``ValueError`` for no arguments or a device that is not spelt like one.
@@ -270,7 +271,7 @@ def force_overdue(workspace: Workspace, job_id: int, *, grace: float | None = No
     with workspace.database.read() as session:
         row = _get(session, job_id)
     if grace is None:
-        grace = FIT_GRACE_SECONDS if row.kind == FIT_KIND else GRACE_SECONDS
+        grace = FIT_GRACE_SECONDS if row.kind == FIT_KIND or row.device == CLUSTER else GRACE_SECONDS
     identity = _identity(row)
     asked = row.cancel_requested or row.pause_requested
     if row.state == JobState.RUNNING and identity and asked and now() - asked >= timedelta(seconds=grace):

@@ -1,7 +1,8 @@
 """How many jobs of a device may run at once: its slots.
 
 Who starts the worker may say so (``python -m core work --slots``), else the environment does for the whole
-installation (``TILEWRIGHT_SLOTS``, like ``cpu=1,cuda:0=2``), else the workspace's own setting, else it is one.
+installation (``TILEWRIGHT_SLOTS``, like ``cpu=1,cuda:0=2``), else the workspace's own setting, else it is one. The
+cluster is a device of its own: its jobs do their work elsewhere, and here only a process watches over each.
 """
 
 import os
@@ -14,6 +15,10 @@ from core.workspace import Workspace
 
 SLOTS_VARIABLE = "TILEWRIGHT_SLOTS"
 MOST_SLOTS = 16
+CLUSTER = "cluster"
+"""The device of jobs that run on the workspace's cluster."""
+
+_DEFAULTS = {CLUSTER: 4}
 _KEY = "slots"
 
 
@@ -33,7 +38,7 @@ def slots(workspace: Workspace, device: str) -> Slots:
     with workspace.database.read() as session:
         row = session.get(Setting, _KEY)
     kept = row.value.get(device) if row else None
-    return Slots(kept, "workspace") if isinstance(kept, int) else Slots(1, "default")
+    return Slots(kept, "workspace") if isinstance(kept, int) else Slots(_DEFAULTS.get(device, 1), "default")
 
 
 def set_slots(workspace: Workspace, device: str, count: int) -> None:

@@ -15,15 +15,20 @@ import numpy as np
 from core.atomic import write_json, write_text
 from core.catalog.discover import find_mask
 from core.catalog.images import fingerprint
+from core.cluster.connection import ClusterUse
+from core.cluster.fan_out import Asked, Outcome
+from core.code_version import code_version
 from core.errors import InputError
 from core.evaluation import scores
 from core.evaluation.confusion import Confusion
 from core.evaluation.intervals import few_tiles_note, repeated_difference
 from core.progress import Progress
 from core.training.cross_validation import LEAVE_ONE_OUT, cross_validate, judged_tiles
+from core.training.distributed_calls import call_each
 from core.training.feature_cache import FeatureCache
-from core.training.folds import PartProgress
-from core.training.provenance import code_version, digest, recipe_hash
+from core.training.fit import FitRequest
+from core.training.parcels import pack_request, unpack_request
+from core.training.provenance import digest, recipe_hash
 from core.training.recipe import Recipe, load_recipe
 from core.training.techniques import BASE, Variation
 
@@ -59,9 +64,10 @@ class Study:
         return [(labels, seed) for labels in self.labels or (None,) for seed in self.seeds]
 
 
-def ablate(study: Study, progress: Progress) -> dict[str, Any]:
+def ablate(study: Study, progress: Progress, *, cluster: ClusterUse | None = None) -> dict[str, Any]:
     """Run what is missing of a study; returns its table and writes it as JSON and, beside that, as Markdown.
 
+    With a ``cluster`` as many tries run at once as it has room for; the scores are the same.
     A variation that cannot be fitted has its sentence in the table instead of a score, and is tried again next time.
     Raises ``InputError`` for settings that cannot be, for a base that cannot be fitted, and where the file holds
     another study; ``CancelledError`` with all finished tries kept.
@@ -69,46 +75,67 @@ def ablate(study: Study, progress: Progress) -> dict[str, Any]:
     _check_names(study.variations)
     recipes = {row.name: study.recipe_of(row) for row in study.variations}
     kept = _Kept.read(study, recipes)
-    tries = study.tries
-    total = len(recipes) * len(tries)
-    for number, (row, (labels, seed)) in enumerate((row, one) for row in study.variations for one in tries):
-        if kept.result(row.name, labels, seed) is not None or kept.failure(row.name) is not None:
-            continue
-        step = PartProgress(progress, number, total, row.name)
-        try:
-            found = cross_validate(
-                study.data,
-                labels,
-                recipe=recipes[row.name],
-                progress=step,
-                folds=study.folds,
-                seed=seed,
-                device=study.device,
-                cache=study.cache,
-            )
-        except InputError as error:
-            if row.name == BASE:
-                raise
-            kept.failed(row.name, str(error))
-            continue
-        kept.add(
-            row.name,
-            {
-                "labels": _label_source(labels),
-                "seed": seed,
-                "miou": found.scores.miou,
-                "accuracy": found.scores.accuracy,
-                "iou": found.scores.iou,
-                "seconds": round(found.seconds, 2),
-                "head_seconds": round(found.head_seconds, 3),
-                "tiles": {name: matrix.tolist() for name, matrix in found.matrices.items()},
-            },
-        )
+    missing = [
+        (row, labels, seed)
+        for row in study.variations
+        for labels, seed in study.tries
+        if kept.result(row.name, labels, seed) is None
+    ]
+    asked = [Asked(_request(study, recipes[row.name], labels, seed), row.name) for row, labels, seed in missing]
+
+    def keep(number: int, outcome: Outcome) -> None:
+        row, labels, seed = missing[number]
+        if outcome.result is not None:
+            kept.add(row.name, {"labels": _label_source(labels), "seed": seed, **outcome.result})
+        elif row.name == BASE:
+            raise InputError(outcome.failure or "")
+        else:
+            kept.failed(row.name, outcome.failure or "")
+
+    call_each(
+        try_recipe,
+        asked,
+        cluster=cluster,
+        device=study.device,
+        progress=progress,
+        on_outcome=keep,
+        needless=lambda number: kept.failure(missing[number][0].name) is not None,
+    )
+    total = len(recipes) * len(study.tries)
     progress.update(total, total, "Writing the table")
     table = {**kept.header, "note": few_tiles_note(kept.tile_count), "table": _table(study, kept)}
     kept.write(table["table"])
     write_text(study.out.with_suffix(".md"), markdown(table))
     return table
+
+
+def try_recipe(request: dict[str, Any], device: str, progress: Progress) -> dict[str, Any]:
+    """A try of a row: its scores and each tile's confusion, as JSON; a ``fan_out.Call``."""
+    fit = unpack_request(request["fit"])
+    found = cross_validate(
+        fit.data,
+        fit.labels,
+        recipe=fit.recipe,
+        progress=progress,
+        folds=request["folds"],
+        seed=fit.seed,
+        device=device,
+        cache=fit.cache,
+    )
+    return {
+        "miou": found.scores.miou,
+        "accuracy": found.scores.accuracy,
+        "iou": found.scores.iou,
+        "seconds": round(found.seconds, 2),
+        "head_seconds": round(found.head_seconds, 3),
+        "tiles": {name: matrix.tolist() for name, matrix in found.matrices.items()},
+    }
+
+
+def _request(study: Study, recipe: Recipe, labels: Path | None, seed: int) -> dict[str, Any]:
+    """What ``try_recipe`` takes; the fits of a try have folders of their own."""
+    fit = FitRequest(data=study.data, out=study.out, recipe=recipe, labels=labels, seed=seed, cache=study.cache)
+    return {"fit": pack_request(fit), "folds": study.folds}
 
 
 def markdown(table: dict[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """Fit a head on cached features: the encoder runs once a tile, the head sees numbers from disk."""
 
 import time
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from core.training.joined_features import make_recipe_extractor
 from core.training.linear import TrainingCells
 from core.training.material import Material, TileSource, read_material
 from core.training.training_data import TrainingData
+from core.training.validation import validation_scores
 from models.heads import ContextLinearHead, Head
 
 
@@ -129,12 +129,12 @@ class _Trainer:
 
 
 def _validate(head: Head, gathered: TrainingData, material: Material, device: torch.device) -> dict[str, Any] | None:
-    """Scores on the validation tiles at full size, from one confusion matrix; None without such tiles."""
+    """Scores on the validation tiles at full size; None without such tiles."""
     if not gathered.validation:
         return None
-    matrix = np.zeros((CLASS_COUNT, CLASS_COUNT + 1), np.int64)
+    matrices = {}
     for tile, features in zip(gathered.validation, material.validation, strict=True):
         truth = read_mask(tile.mask_path, shape=tile.grid.size).raster
         probabilities = upsampled_probabilities(head_logits(head, features, device), tile.grid)
-        matrix += confusion.count(truth, probabilities.argmax(axis=0).astype(np.uint8))
-    return {"tiles": [tile.name for tile in gathered.validation], **asdict(scores.from_confusion(matrix))}
+        matrices[tile.name] = confusion.count(truth, probabilities.argmax(axis=0).astype(np.uint8))
+    return validation_scores(matrices)

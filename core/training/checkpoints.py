@@ -7,6 +7,7 @@ nothing is read back from it.
 
 import json
 import random
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from core.errors import InputError
 from core.training.fitted import FitTask
 
 CHECKPOINT, SUMMARY = "checkpoint.safetensors", "checkpoint.json"
+MEMBERS = "checkpoint-members"
+"""The folder of the members of a run that averages networks, until it is whole."""
 FORMAT = "tilewright-checkpoint-1"
 NETWORK = "network"
 """The part of a checkpoint that holds the network as the optimiser left it."""
@@ -121,9 +124,10 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
 
 
 def remove_checkpoint(folder: Path) -> None:
-    """Take the checkpoint of a fit away that has ended or begins anew."""
+    """Take the checkpoint of a fit away that has ended or begins anew, and its members'."""
     for name in (CHECKPOINT, SUMMARY):
         (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / MEMBERS, ignore_errors=True)
 
 
 def pack_optimiser(optimiser: torch.optim.Optimizer) -> tuple[Tensors, list[dict[str, Any]]]:

@@ -14,7 +14,8 @@ from torch import Tensor
 from core.errors import InputError
 from core.inference.tta import Dihedral, transforms
 from core.progress import Progress, SilentProgress
-from core.training.cell_grid import CELL, CellGrid, cell_grid
+from core.training.cell_grid import CellGrid, cell_grid
+from core.training.onnx_encoder import encode
 from models.encoders import Encoder, create_encoder
 from models.errors import ModelError
 
@@ -23,13 +24,14 @@ Features = NDArray[np.float16]
 
 WHOLE_UP_TO = 1536
 """Working images up to this side take one pass; larger ones go in windows, so that memory stays bounded."""
-WINDOW = 1024
+WINDOW = 1280
+"""The longest side of a window; a tile is parted into windows of even size."""
 HALO = 128
 """What a window sees beyond itself on each side, in working pixels; a multiple of every stride."""
 ALIGNMENT = 32
 """Images are padded to a multiple of this, the coarsest stride, so that all stages line up."""
 COLOUR_CHANNELS = 6
-LAYOUT = "1"
+LAYOUT = "2"
 """Part of every cache key; a change in what the channels mean changes it."""
 _LEAST_DEVIATION = 1.0
 """Of a tile's colour, of 255: a tile of one colour is not blown up into its noise."""
@@ -48,9 +50,12 @@ class FeatureExtractor:
     """A frozen encoder at one ground resolution on one device.
 
     A cell's vector holds the mean and the standard deviation of its colours (3 + 3, of RGB in 0..1), then the
-    encoder's stages from fine to coarse: finer ones averaged over the cell, coarser ones interpolated.
+    encoder's stages from fine to coarse: finer ones averaged over the cell, coarser ones interpolated. Then, of the
+    stages of ``texture``, the standard deviation within the cell, 0 where a stage has one value a cell: two covers
+    that are alike in the mean may differ in how much they vary.
 
-    ``stages`` are the encoder's that are taken, 1 the finest; empty takes all.
+    ``stages`` are the encoder's that are taken, 1 the finest; empty takes all. ``cell_m`` is the side of a cell on the
+    ground, as ``cell_grid`` has it.
 
     With ``grey`` all three colours are the tile's luma (ITU-R BT.601). With ``standardise`` 'tile' the tile's own mean
     and deviation per colour are brought to those that the encoder expects, for the cells' colours as well, so that a
@@ -63,11 +68,14 @@ class FeatureExtractor:
     grey: bool = False
     standardise: Standardise = "encoder"
     stages: tuple[int, ...] = ()
+    texture: tuple[int, ...] = ()
+    cell_m: float | None = None
 
     @property
     def channels(self) -> int:
         """Length of a cell's vector."""
-        return COLOUR_CHANNELS + sum(self._taken(self.encoder.card.channels))
+        of_stages = self.encoder.card.channels
+        return COLOUR_CHANNELS + sum(self._taken(of_stages)) + sum(of_stages[stage - 1] for stage in self.texture)
 
     @property
     def identity(self) -> str:
@@ -75,7 +83,9 @@ class FeatureExtractor:
         arithmetic = "bf16" if self.device.type == "cuda" else "fp32"
         colours = ("-grey" if self.grey else "") + (f"-{self.standardise}" if self.standardise != "encoder" else "")
         stages = "-stages" + ".".join(map(str, self.stages)) if self.stages else ""
-        return f"{self.encoder.identity}-{self.resolution_m:g}m-{arithmetic}-{LAYOUT}{colours}{stages}"
+        texture = "-texture" + ".".join(map(str, self.texture)) if self.texture else ""
+        cells = "" if self.cell_m is None else f"-cells{self.cell_m:g}m"
+        return f"{self.encoder.identity}-{self.resolution_m:g}m-{arithmetic}-{LAYOUT}{colours}{stages}{texture}{cells}"
 
     @property
     def parts(self) -> tuple["FeatureExtractor", ...]:
@@ -103,7 +113,7 @@ class FeatureExtractor:
 
     def grid(self, size: tuple[int, int], metres_per_pixel: tuple[float, float]) -> CellGrid:
         """The cells of a tile of ``size`` (height, width) with ``metres_per_pixel`` (y, x)."""
-        return cell_grid(size, metres_per_pixel=metres_per_pixel, resolution_m=self.resolution_m)
+        return cell_grid(size, metres_per_pixel=metres_per_pixel, resolution_m=self.resolution_m, cell_m=self.cell_m)
 
     def extract(
         self,
@@ -122,7 +132,7 @@ class FeatureExtractor:
         if self.grey:
             working = np.repeat(cv2.cvtColor(working, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
         moved = transform.forward(_aligned(working))
-        maps = self._encode(torch.from_numpy(moved), self._scaling(working), progress or SilentProgress())
+        maps = self._encode(torch.from_numpy(moved), grid.cell, self._scaling(working), progress or SilentProgress())
         rows, columns = grid.cells
         return np.ascontiguousarray(transform.inverse(maps)[:, :rows, :columns])
 
@@ -143,30 +153,33 @@ class FeatureExtractor:
         factor = deviation / spread.clamp(min=_LEAST_DEVIATION)
         return factor, mean - own * factor
 
-    def _encode(self, image: Tensor, scaling: _Scaling | None, progress: Progress) -> Features:
+    def _encode(self, image: Tensor, cell: int, scaling: _Scaling | None, progress: Progress) -> Features:
         height, width = image.shape[:2]
         if max(height, width) <= WHOLE_UP_TO:
-            return self._encode_window(image, scaling)
-        maps = np.empty((self.channels, height // CELL, width // CELL), np.float16)
-        starts = [(top, left) for top in range(0, height, WINDOW) for left in range(0, width, WINDOW)]
-        for index, (top, left) in enumerate(starts):
-            progress.update(index, len(starts), "Encoding a large tile")
-            bottom, right = min(top + WINDOW, height), min(left + WINDOW, width)
+            return self._encode_window(image, cell, scaling)
+        maps = np.empty((self.channels, height // cell, width // cell), np.float16)
+        windows = [(rows, columns) for rows in _spans(height) for columns in _spans(width)]
+        for index, ((top, bottom), (left, right)) in enumerate(windows):
+            progress.update(index, len(windows), "Encoding a large tile")
             seen_top, seen_left = max(top - HALO, 0), max(left - HALO, 0)
-            seen = self._encode_window(image[seen_top : bottom + HALO, seen_left : right + HALO], scaling)
-            row, column = (top - seen_top) // CELL, (left - seen_left) // CELL
-            rows, columns = (bottom - top) // CELL, (right - left) // CELL
-            maps[:, top // CELL : bottom // CELL, left // CELL : right // CELL] = seen[
+            seen = self._encode_window(image[seen_top : bottom + HALO, seen_left : right + HALO], cell, scaling)
+            row, column = (top - seen_top) // cell, (left - seen_left) // cell
+            rows, columns = (bottom - top) // cell, (right - left) // cell
+            maps[:, top // cell : bottom // cell, left // cell : right // cell] = seen[
                 :, row : row + rows, column : column + columns
             ]
         return maps
 
-    def _encode_window(self, image: Tensor, scaling: _Scaling | None) -> Features:
-        rows, columns = image.shape[0] // CELL, image.shape[1] // CELL
+    def _encode_window(self, image: Tensor, cell: int, scaling: _Scaling | None) -> Features:
+        rows, columns = image.shape[0] // cell, image.shape[1] // cell
         batch = image.to(self.device).permute(2, 0, 1)[None]
         given = batch if scaling is None else batch.float() * scaling[0] + scaling[1]
-        colours = _colours(given if self.standardise == "tile" else batch)
-        maps = torch.cat([colours, *(_to_cells(s, rows, columns) for s in self._taken(self.encoder(given)))], dim=1)
+        colours = _colours(given if self.standardise == "tile" else batch, cell)
+        deepest = max(self.stages + self.texture) if self.stages else None
+        stages = encode(self.encoder, given, deepest)
+        means = [_to_cells(stage, rows, columns) for stage in self._taken(stages)]
+        textures = [_texture(stages[number - 1], rows, columns) for number in self.texture]
+        maps = torch.cat([colours, *means, *textures], dim=1)
         # float16 ends at 65504; no encoder here comes near, but one by a local file might.
         return maps[0].clamp(-65_000, 65_000).half().cpu().numpy()
 
@@ -187,6 +200,8 @@ def make_extractor(
     grey: bool = False,
     standardise: Standardise = "encoder",
     stages: tuple[int, ...] = (),
+    texture: tuple[int, ...] = (),
+    cell_m: float | None = None,
 ) -> FeatureExtractor:
     """Load an encoder for feature extraction.
 
@@ -199,11 +214,12 @@ def make_extractor(
     except ModelError as error:
         raise InputError(str(error)) from error
     count = len(loaded.card.channels)
-    if stages and max(stages) > count:
-        raise InputError(
-            f"The encoder {encoder} has {count} stages and no stage {max(stages)}; mend the recipe's stages."
-        )
-    return FeatureExtractor(loaded, resolution_m, where, grey, standardise, stages)
+    for setting, named in (("stages", stages), ("texture_stages", texture)):
+        if named and max(named) > count:
+            raise InputError(
+                f"The encoder {encoder} has {count} stages and no stage {max(named)}; mend the recipe's {setting}."
+            )
+    return FeatureExtractor(loaded, resolution_m, where, grey, standardise, stages, texture, cell_m)
 
 
 def choose_device(name: str) -> torch.device:
@@ -229,10 +245,16 @@ def _aligned(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
 
 
-def _colours(batch: Tensor) -> Tensor:
+def _spans(length: int) -> list[tuple[int, int]]:
+    """A side in pieces of even length, up to ``WINDOW`` and whole multiples of ``ALIGNMENT``."""
+    step = -(-length // -(-length // WINDOW) // ALIGNMENT) * ALIGNMENT
+    return [(start, min(start + step, length)) for start in range(0, length, step)]
+
+
+def _colours(batch: Tensor, cell: int) -> Tensor:
     scaled = batch.float() / 255
-    mean = F.avg_pool2d(scaled, CELL)
-    variance = F.avg_pool2d(scaled.square(), CELL) - mean.square()
+    mean = F.avg_pool2d(scaled, cell)
+    variance = F.avg_pool2d(scaled.square(), cell) - mean.square()
     return torch.cat([mean, variance.clamp(min=0).sqrt()], dim=1)
 
 
@@ -242,3 +264,10 @@ def _to_cells(stage: Tensor, rows: int, columns: int) -> Tensor:
     if stage.shape[-2] < rows:
         return F.interpolate(stage, size=(rows, columns), mode="bilinear", align_corners=False)
     return stage
+
+
+def _texture(stage: Tensor, rows: int, columns: int) -> Tensor:
+    if stage.shape[-2] <= rows:
+        return stage.new_zeros((*stage.shape[:2], rows, columns))
+    variance = _to_cells(stage.square(), rows, columns) - _to_cells(stage, rows, columns).square()
+    return variance.clamp(min=0).sqrt()

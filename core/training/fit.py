@@ -13,6 +13,7 @@ from core.errors import CancelledError, InputError
 from core.progress import Progress
 from core.training.cached_fit import fit_cached
 from core.training.checkpoints import remove_checkpoint
+from core.training.encoder_weights import fetch_recipe_weights
 from core.training.feature_cache import FeatureCache, default_cache
 from core.training.fitted import FitTask, Fitted
 from core.training.folds import fit_folds
@@ -45,9 +46,10 @@ class FitRequest:
 
 def fit_task(task: FitTask) -> Fitted:
     """Train what the task's recipe says."""
-    if task.recipe.folds > 1:
+    network = task.recipe.kind == "network"
+    if task.recipe.folds > 1 or (network and task.recipe.members > 1):
         return fit_folds(task)
-    if task.recipe.kind == "network":
+    if network:
         # Imported late: the networks' libraries take seconds that a head on cached features need not wait for.
         from core.training.network_fit import fit_network  # noqa: PLC0415
 
@@ -68,6 +70,7 @@ def fit(request: FitRequest, progress: Progress, *, train: Callable[[FitTask], F
     if request.resume:
         check_unfinished(request.out)
     gathered = gather(request.data, request.labels, request.recipe)
+    fetch_recipe_weights(request.recipe, progress)
     for sentence in gathered.warnings:
         progress.update(0, len(gathered.training), f"Warning: {sentence}")
     task = FitTask(

@@ -1,5 +1,6 @@
 """What every kind of fit is given, and what it hands back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,11 @@ class FitTask:
                 "train again."
             ) from error
         self.progress.metrics(line)
+
+    def restore(self, lines: Sequence[dict[str, Any]]) -> None:
+        """Put points of before a cut back onto the run's curve; whoever watches has seen them."""
+        for line in lines:
+            add_metrics(self.out, line)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,34 +1,29 @@
-"""Folds by whole tile: every part of the training tiles is left out once, and the members' average is the model.
+"""Members of one run, and their average as the model: by folds of whole tiles, or of several seeds.
 
-Tiles are parted, never pixels, since pixels of one tile are alike. Each member is judged on the tiles that it never
-saw; one confusion matrix over all of them is the cross-validation score of the recipe (Stone 1974). The average has
-seen all tiles, so that score tells of the recipe and not of the average.
+By folds every part of the training tiles is left out once. Tiles are parted, never pixels, since pixels of one tile are
+alike. Each member is judged on the tiles that it never saw; one confusion matrix over all of them is the
+cross-validation score of the recipe (Stone 1974). The average has seen all tiles, so that score tells of the recipe and
+not of the average. Networks may also be averaged over seeds, each trained on all tiles (Lakshminarayanan et al. 2017);
+heads on cached features have that inside their fit.
 """
 
-import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from core.catalog.images import read_mask
 from core.classes import CLASS_NAMES
 from core.errors import CancelledError, InputError
-from core.evaluation import confusion, scores
-from core.evaluation.intervals import interval_of_miou
-from core.inference.predict import head_logits, upsampled_probabilities
+from core.evaluation.evaluate import summarise
 from core.progress import Progress
-from core.training.bagging import average_heads
-from core.training.cached_fit import fit_cached
+from core.training.cached_members import CachedMembers
 from core.training.fitted import FitTask, Fitted
-from core.training.joined_features import make_recipe_extractor
-from core.training.material import TileSource
+from core.training.members import Member, MemberKind, MemberPlan
 from core.training.training_data import LabelledTile
+from core.training.validation import validation_scores
 from models.checkpoint import Trained
-from models.heads import ContextLinearHead, EnsembleHead, Head
-from models.networks import SegmentationNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +45,28 @@ class PartProgress:
 
 
 def fit_folds(task: FitTask) -> Fitted:
-    """Train a member for every part of the training tiles that is left out, and average them.
+    """Train a member for every part of the training tiles that is left out, or for every seed, and average them.
 
-    Linear heads become one linear head, so that prediction costs no more; others an ``EnsembleHead``. The curve has a
-    point a member. Raises ``InputError`` for a network, for fewer tiles than folds, and where without a part fewer than
-    two classes are labelled; ``CancelledError`` where no member is ready. Else the members so far are kept.
+    Linear heads become one linear head, so that prediction costs no more; others an ``EnsembleHead``, networks a
+    ``NetworkEnsemble``. A network's fit that was cut goes on in the member where it was cut (``task.resume``). Raises
+    ``InputError`` for fewer tiles than folds, where without a part fewer than two classes are labelled, and for a
+    network's folds and members together; ``CancelledError`` where no member is ready. Else the members so far are
+    kept.
     """
-    parts = _checked_parts(task)
-    run = _FoldsRun(task, parts)
+    plans = checked_plans(task)
+    run = MembersRun(task, plans, member_kind(task))
     cancelled = False
     try:
-        for number in range(len(parts)):
-            run.member(number)
+        for number in range(len(plans)):
+            name = f"Member {number + 1} of {len(plans)}"
+            run.member(number, PartProgress(task.progress, number, len(plans), name))
+            if run.failure:
+                break
     except CancelledError:
-        if not run.fitted:
+        if not run.members:
             raise
         cancelled = True
-    return run.result(cancelled=cancelled or any(member.cancelled for member in run.fitted))
+    return run.result(cancelled=cancelled or any(member.fitted.cancelled for member in run.members))
 
 
 def part_tiles(dominant: Sequence[str], folds: int, *, seed: int) -> list[list[int]]:
@@ -90,20 +90,25 @@ def dominant_class(pixels: dict[str, int]) -> str:
     return max(CLASS_NAMES, key=lambda name: pixels[name])
 
 
-def average_members(members: Sequence[Head]) -> Head:
-    """The heads as one: the mean of linear heads is a linear head, others become an ``EnsembleHead``."""
-    linear = [member for member in members if isinstance(member, ContextLinearHead)]
-    if len(members) == 1:
-        return members[0]
-    return average_heads(linear) if len(linear) == len(members) else EnsembleHead(members=members).eval()
+def member_kind(task: FitTask) -> MemberKind:
+    """What the members of a task's recipe are."""
+    if task.recipe.kind != "network":
+        return CachedMembers(task)
+    # Imported late: the networks' libraries take seconds that a head on cached features need not wait for.
+    from core.training.network_members import NetworkMembers  # noqa: PLC0415
+
+    return NetworkMembers(task)
 
 
-def _checked_parts(task: FitTask) -> list[list[int]]:
+def checked_plans(task: FitTask) -> list[MemberPlan]:
+    """The members that a task's recipe asks for, by number. Raises ``InputError`` as ``fit_folds`` does."""
     recipe, tiles = task.recipe, task.tiles.training
-    if recipe.kind == "network":
+    if recipe.folds == 1:
+        return [MemberPlan((), task.seed + number) for number in range(recipe.members)]
+    if recipe.kind == "network" and recipe.members > 1:
         raise InputError(
-            "Folds average heads on cached features, and this recipe trains a network (train, folds); set folds to 1, "
-            "or train several runs with other train_tiles and predict with all of them."
+            f"A network's members are averaged over folds or over seeds, and this recipe asks for {recipe.folds} folds "
+            f"and {recipe.members} members; set one of the two to 1."
         )
     if len(tiles) < recipe.folds:
         raise InputError(
@@ -120,127 +125,86 @@ def _checked_parts(task: FitTask) -> list[list[int]]:
                 f"Without the tiles of one fold ({names}) only {labelled[0]} is labelled, and nothing is left to tell "
                 "apart; label more classes on the other tiles, or set folds to 1."
             )
-    return parts
+    return [MemberPlan(tuple(part), task.seed) for part in parts]
 
 
-@dataclass(frozen=True, slots=True)
-class _MemberTask(FitTask):
-    """A member's fit: it has no folder of its own; the run's begins when the first member does."""
-
-    whole: FitTask | None = None  # the run, for the member that begins it
-    curve: list[dict[str, Any]] = field(default_factory=list)
-
-    def begin(self) -> None:
-        if self.whole is not None:
-            self.whole.begin()
-
-    def measured(self, line: dict[str, Any]) -> None:
-        self.curve.append(line)
-
-
-class _FoldsRun:
+class MembersRun:
     """The members so far, and what they made of the tiles that they never saw."""
 
-    def __init__(self, task: FitTask, parts: list[list[int]]) -> None:
-        self._task, self._parts = task, parts
-        self._source = TileSource(make_recipe_extractor(task.recipe, device=task.device), task.cache, task.progress)
-        self._began = time.perf_counter()
-        self._told: list[dict[str, Any]] = []
-        self._matrices: list[confusion.Confusion] = []
-        self.fitted: list[Fitted] = []
+    def __init__(self, task: FitTask, plans: Sequence[MemberPlan], kind: MemberKind) -> None:
+        self._task, self._plans, self._kind = task, plans, kind
+        self.members: list[Member] = []
 
-    def member(self, number: int) -> None:
-        task, left_out = self._task, set(self._parts[number])
+    @property
+    def failure(self) -> str | None:
+        """Why the last member could not go on; what there is before it is kept."""
+        return self.members[-1].fitted.failure if self.members else None
+
+    def member(self, number: int, progress: Progress) -> None:
+        """Train a member and judge it, or take it as it was kept before a cut."""
+        task, plan = self._task, self._plans[number]
         tiles = task.tiles.training
-        name = f"Member {number + 1} of {len(self._parts)}"
-        progress = PartProgress(task.progress, number, len(self._parts), name)
-        one = _MemberTask(
-            recipe=task.recipe.model_copy(update={"folds": 1}),
-            tiles=replace(task.tiles, training=tuple(t for i, t in enumerate(tiles) if i not in left_out)),
-            out=task.out,
-            seed=task.seed,
-            device=task.device,
-            cache=task.cache,
+        kept = tuple(tile for index, tile in enumerate(tiles) if index not in plan.left_out)
+        one = replace(
+            task,
+            recipe=task.recipe.model_copy(update={"folds": 1, **self._kind.alone}),
+            tiles=replace(task.tiles, training=kept),
+            seed=plan.seed,
             progress=progress,
-            whole=None if self.fitted else task,
         )
-        fitted = fit_cached(one)
-        if fitted.cancelled and self.fitted:
-            raise CancelledError  # whole members only, as long as there is one
-        self.fitted.append(fitted)
-        if fitted.cancelled:
+        left_out = [tiles[index] for index in plan.left_out]
+        member = self._kind.kept(one, number) or self._trained(one, number, left_out)
+        self.members.append(member)
+        if member.fitted.cancelled:
             raise CancelledError
-        judged = []
-        for index in self._parts[number]:
-            progress.update(1, 1, f"Judging it on tile {tiles[index].name}")
-            judged.append(self._judged(_head(fitted.model), tiles[index]))
-        self._matrices += judged
-        self._told.append(
-            {
-                "left_out": [tiles[index].name for index in self._parts[number]],
-                "miou": scores.from_confusion(_summed(judged)).miou,
-                "seconds": round(fitted.training_seconds, 2),
-                **fitted.measured,
-            }
-        )
-        last = one.curve[-1] if one.curve else {}
-        task.measured(
-            {
-                "iteration": number + 1,
-                "loss": last.get("loss"),
-                "validation_miou": last.get("validation_miou"),
-                "left_out_miou": self._told[-1]["miou"],
-                "seconds": round(time.perf_counter() - self._began, 2),
-            }
-        )
+        self._kind.judged(member, number, len(self._plans))
+
+    def _trained(self, task: FitTask, number: int, left_out: Sequence[LabelledTile]) -> Member:
+        fitted = self._kind.fit(task, number)
+        if fitted.cancelled and self.members:
+            raise CancelledError  # whole members only, as long as there is one
+        matrices = []
+        for tile in left_out if not (fitted.cancelled or fitted.failure) else ():
+            task.progress.update(1, 1, f"Judging it on tile {tile.name}")
+            matrices.append(self._kind.judge(fitted.model, tile))
+        member = Member(fitted, tuple(tile.name for tile in left_out), tuple(matrices))
+        if not (fitted.cancelled or fitted.failure):
+            self._kind.keep(task, number, member)
+        return member
 
     def result(self, *, cancelled: bool) -> Fitted:
-        model = average_members([_head(member.model) for member in self.fitted])
-        first = self.fitted[0]
+        """The average of the members, and what there is to say of it."""
+        failure = self.failure
+        whole = self.members[:-1] if failure and len(self.members) > 1 else self.members
+        joined = self._kind.join(whole)
+        fitted = [member.fitted for member in whole]
+        told = [member.told() for member in whole if not (member.fitted.cancelled or member.fitted.failure)]
         return replace(
-            first,
-            model=model,
+            fitted[0],
+            model=joined.model,
             cancelled=cancelled,
-            trained_parameters=sum(p.numel() for p in model.parameters()),
-            features_seconds=sum(member.features_seconds for member in self.fitted),
-            training_seconds=sum(member.training_seconds for member in self.fitted),
-            validation=None if cancelled else self._validation(model),
-            measured={"members": len(self.fitted), "fold_members": self._told, "cross_validation": self._crossed()},
-            warnings=tuple(dict.fromkeys(sentence for member in self.fitted for sentence in member.warnings)),
+            failure=failure,
+            trained_parameters=joined.trained_parameters,
+            features_seconds=sum(one.features_seconds for one in fitted),
+            training_seconds=sum(one.training_seconds for one in fitted),
+            validation=None if cancelled or failure else self._validation(joined.model),
+            measured={**joined.measured, "members": len(whole), **self._told(told)},
+            warnings=tuple(dict.fromkeys(sentence for one in fitted for sentence in one.warnings)),
         )
+
+    def _told(self, members: list[dict[str, Any]]) -> dict[str, Any]:
+        if self._task.recipe.folds == 1:
+            return {"seed_members": members}
+        return {"fold_members": members, "cross_validation": self._crossed()}
 
     def _crossed(self) -> dict[str, Any] | None:
         """The score on left-out tiles, of the members that were judged; None before the first was."""
-        if not self._matrices:
-            return None
-        summed = _summed(self._matrices)
-        return {
-            "tiles": sum(len(told["left_out"]) for told in self._told),
-            **scores.from_confusion(summed).as_dict(),
-            "interval": {"miou": interval_of_miou(self._matrices)},
-            "confusion": summed.tolist(),
-        }
+        judged = [member for member in self.members if member.matrices]
+        names = [name for member in judged for name in member.left_out]
+        return summarise(names, [matrix for member in judged for matrix in member.matrices]) if names else None
 
-    def _validation(self, model: Head) -> dict[str, Any] | None:
+    def _validation(self, model: Trained) -> dict[str, Any] | None:
         tiles = self._task.tiles.validation
         if not tiles:
             return None
-        matrix = _summed([self._judged(model, tile) for tile in tiles])
-        return {"tiles": [tile.name for tile in tiles], **scores.from_confusion(matrix).as_dict()}
-
-    def _judged(self, head: Head, tile: LabelledTile) -> confusion.Confusion:
-        """The confusion of a tile's labels and the prediction at full size."""
-        truth = read_mask(tile.mask_path, shape=tile.grid.size).raster
-        logits = head_logits(head, self._source.features(tile), self._source.extractor.device)
-        return confusion.count(truth, upsampled_probabilities(logits, tile.grid).argmax(axis=0).astype(np.uint8))
-
-
-def _head(model: Trained) -> Head:
-    if isinstance(model, SegmentationNetwork):
-        raise TypeError("folds are for heads on cached features")
-    return model
-
-
-def _summed(matrices: Sequence[confusion.Confusion]) -> confusion.Confusion:
-    summed: confusion.Confusion = np.sum(matrices, axis=0)
-    return summed
+        return validation_scores({tile.name: self._kind.judge(model, tile) for tile in tiles})

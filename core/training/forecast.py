@@ -9,6 +9,7 @@ from typing import TypeVar
 from core.classes import UNLABELLED
 from core.progress import Progress
 from core.system import system_line
+from core.training.encoder_weights import fetch_recipe_weights
 from core.training.feature_cache import FeatureCache, default_cache
 from core.training.forecast_trial import Trial, try_head, try_network
 from core.training.provenance import peak_device_memory_bytes, peak_memory_bytes
@@ -17,6 +18,9 @@ from core.training.training_data import TrainingData, gather
 
 MOST_TILES = 12
 """Training tiles that are tried, and half as many validation tiles; with more, times are scaled by their number."""
+
+LONG_SECONDS = 1800.0
+"""From here on a network on a processor is warned of."""
 
 _Item = TypeVar("_Item")
 
@@ -85,6 +89,7 @@ def forecast(
     progress.update(0, 1, "Reading the labels")
     gathered = gather(data, labels, recipe)
     gather_seconds = time.perf_counter() - began
+    fetch_recipe_weights(recipe, progress)
     part = TrainingData(_spread(gathered.training, MOST_TILES), _spread(gathered.validation, MOST_TILES // 2), ())
     attempt = try_network if recipe.kind == "network" else try_head
     trial = attempt(recipe, part, seed=seed, device=device, cache=cache.folder, progress=progress)
@@ -93,15 +98,22 @@ def forecast(
     tiles_share = len(every) / (len(part.training) + len(part.validation))
     reading = gather_seconds + trial.reading_seconds * tiles_share + encoding
     training = trial.training_seconds * _repeats(recipe) * _growth(gathered, part, recipe)
+    judging = trial.judging_seconds * (len(gathered.validation) + len(gathered.training) * (recipe.folds > 1))
+    seconds = reading + training + judging
     memory = peak_memory_bytes() + trial.ledger.most_lent_bytes
     amounts = gathered.amounts()
     instances = {name: amount["instances"] for name, amount in amounts.items()}
     return Forecast(
         classes=amounts,
-        warnings=[*label_warnings(instances), *gathered.warnings, *_memory_warnings(memory)],
+        warnings=[
+            *label_warnings(instances),
+            *gathered.warnings,
+            *_time_warnings(seconds, recipe, trial),
+            *_memory_warnings(memory),
+        ],
         frozen_parameters=_frozen(trial, recipe),
-        trained_parameters=trial.fitted.trained_parameters,
-        seconds=round(reading + training, 2),
+        trained_parameters=trial.fitted.trained_parameters * _kept_apart(recipe),
+        seconds=round(seconds, 2),
         reading_seconds=round(reading, 2),
         memory_bytes=memory,
         device_memory_bytes=peak_device_memory_bytes(),
@@ -120,9 +132,16 @@ def _frozen(trial: Trial, recipe: Recipe) -> int:
 
 def _repeats(recipe: Recipe) -> int:
     """How often the recipe trains what the trial trained once."""
-    members = recipe.members if recipe.kind == "linear" else 1
+    members = recipe.members if recipe.kind in ("linear", "network") else 1
     rounds = recipe.pseudo_rounds if recipe.kind == "linear" else 0
     return members * max(1, recipe.folds) * (1 + rounds)
+
+
+def _kept_apart(recipe: Recipe) -> int:
+    """How many members the run keeps: linear heads (a prototype is one) become a single head, others do not."""
+    if recipe.kind == "network":
+        return recipe.folds * recipe.members
+    return 1 if recipe.kind in ("linear", "prototype") else recipe.folds
 
 
 def _growth(whole: TrainingData, part: TrainingData, recipe: Recipe) -> float:
@@ -144,6 +163,15 @@ def _spread(items: Sequence[_Item], most: int) -> tuple[_Item, ...]:
     if len(items) <= most:
         return tuple(items)
     return tuple(items[index * len(items) // most] for index in range(most))
+
+
+def _time_warnings(seconds: float, recipe: Recipe, trial: Trial) -> list[str]:
+    if recipe.kind != "network" or trial.fitted.device != "cpu" or seconds < LONG_SECONDS:
+        return []
+    return [
+        f"It takes about {seconds / 3600:.1f} hours on this processor; use a GPU, fewer epochs or a coarser "
+        "resolution, or train a head, which takes seconds."
+    ]
 
 
 def _memory_warnings(needed: int) -> list[str]:

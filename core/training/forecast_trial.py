@@ -8,7 +8,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from core.training.features import Features
 from core.training.fit import fit_task
 from core.training.fitted import FitTask, Fitted
 from core.training.recipe import Recipe
+from core.training.recipe_settings import BOTH_BRANCHES, STAGE_EPOCHS
 from core.training.training_data import LabelledTile, TrainingData
 
 HEAD_SECONDS = 12.0
@@ -39,7 +40,8 @@ class Trial:
     """What a trial of ``TrainingData`` showed.
 
     ``reading_seconds`` go before the training, without those of encoding. ``training_seconds`` are of one whole
-    training on the trial's tiles. ``how`` says in words what was tried.
+    training on the trial's tiles, ``judging_seconds`` of judging a tile after it at full size. ``how`` says in words
+    what was tried.
     """
 
     fitted: Fitted
@@ -48,17 +50,22 @@ class Trial:
     ledger: "Ledger"
     how: str
     at_most: bool = False  # training was stopped, and may settle sooner than at its last step
+    judging_seconds: float = 0.0
 
 
 def try_head(recipe: Recipe, tiles: TrainingData, *, seed: int, device: str, cache: Path, progress: Progress) -> Trial:
     """Begin the fit of a head on cached features."""
     once = recipe.model_copy(update={"members": 1, "folds": 1, "pseudo_rounds": 0})
+    if recipe.folds > 1 and not tiles.validation:  # then it is training tiles that are judged at the end
+        tiles = replace(tiles, validation=tiles.training[:1])
     watch, ledger = _Watch(progress, stop_after=HEAD_SECONDS), Ledger()
     began = time.perf_counter()
     fitted = _run(once, tiles, seed=seed, device=device, cache=_TrialCache(cache, ledger=ledger), watch=watch)
     reading = max(0.0, watch.began - began - ledger.seconds)
     if not watch.stopped:
-        return Trial(fitted, reading, fitted.training_seconds, ledger, "one whole training")
+        after = max(0.0, time.perf_counter() - watch.began - fitted.training_seconds)
+        judging = after / len(tiles.validation) if tiles.validation else 0.0
+        return Trial(fitted, reading, fitted.training_seconds, ledger, "one whole training", judging_seconds=judging)
     tried, steps = f"{watch.seconds:.0f} s of training", None
     if recipe.kind == "linear":
         # How many iterations it takes to settle hardly depends on the number of cells, so few of them tell.
@@ -75,7 +82,10 @@ def try_network(
     recipe: Recipe, tiles: TrainingData, *, seed: int, device: str, cache: Path, progress: Progress
 ) -> Trial:
     """Train a network for a few steps, with its encoder where it will be trained at some time, and validate once."""
-    short = {"folds": 1, "epochs": 1, "steps": NETWORK_STEPS, "unfreeze_after": 0.0, "swa_after": 1.0}
+    short = {"folds": 1, "members": 1, "epochs": 1, "steps": NETWORK_STEPS, "unfreeze_after": 0.0, "swa_after": 1.0}
+    staged = recipe.decoder == BOTH_BRANCHES
+    if staged:  # a step of its later stages is over all patches of its tiles
+        short |= {"epochs": 3, "steps": 1, "batch_size": 1}
     watch, ledger = _Watch(progress, stop_after=None), Ledger()
     began = time.perf_counter()
     fitted = _run(
@@ -86,17 +96,22 @@ def try_network(
         cache=_TrialCache(cache, ledger=ledger),
         watch=watch,
     )
-    step = watch.shortest_step() or fitted.training_seconds / NETWORK_STEPS
-    after_steps = max(0.0, fitted.training_seconds - NETWORK_STEPS * step) if tiles.validation else 0.0
-    steps = recipe.steps or -(
-        -sum(labelled_windows(tile, recipe.patch) for tile in tiles.training) // recipe.batch_size
-    )
+    if staged:
+        shares = [epochs / sum(STAGE_EPOCHS) for epochs in STAGE_EPOCHS]
+        step = recipe.batch_size * sum(s * t for s, t in zip(shares, watch.epoch_seconds(), strict=True))
+        after_steps, steps = 0.0, recipe.steps or -(-len(tiles.training) // recipe.batch_size)
+    else:
+        step = watch.shortest_step() or fitted.training_seconds / NETWORK_STEPS
+        after_steps = max(0.0, fitted.training_seconds - NETWORK_STEPS * step) if tiles.validation else 0.0
+        windows = sum(labelled_windows(tile, recipe.patch) for tile in tiles.training)
+        steps = recipe.steps or -(-windows // recipe.batch_size)
+    tried = "one tile in each of three stages" if staged else f"{NETWORK_STEPS} steps"
     return Trial(
         fitted,
         max(0.0, watch.began - began),
         recipe.epochs * (steps * step + after_steps),
         ledger,
-        f"{NETWORK_STEPS} steps" + (" and one validation" if tiles.validation else ""),
+        tried + (" and one validation" if tiles.validation else ""),
     )
 
 
@@ -189,6 +204,7 @@ class _Watch:
         self._progress, self._stop_after = progress, stop_after
         self._steps: list[tuple[float, float, float]] = []  # done, total, moment
         self._has_model = False
+        self._ends: list[float] = []
         self.began = self._last = time.perf_counter()
         self._training = False
         self.stopped = False
@@ -216,9 +232,14 @@ class _Watch:
             self.stopped = True
             raise CancelledError
 
-    def metrics(self, values: dict[str, Any]) -> None:  # noqa: ARG002
+    def metrics(self, values: dict[str, Any]) -> None:
         """From the first point of the curve on there is a model that a stopped fit hands over."""
         self._has_model = True
+        self._ends.append(values.get("seconds") or 0.0)
+
+    def epoch_seconds(self) -> list[float]:
+        """Seconds of each epoch, with its validation."""
+        return [end - start for start, end in zip([0.0, *self._ends], self._ends, strict=False)]
 
     @property
     def steps_done(self) -> float:

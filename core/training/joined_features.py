@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from core.errors import InputError
 from core.inference.tta import Dihedral
 from core.progress import Progress
-from core.training.cell_grid import CellGrid, cell_grid
+from core.training.cell_grid import CellGrid
 from core.training.features import AS_IT_IS, FeatureExtractor, Features, Standardise, make_extractor
 from core.training.recipe import Recipe
 from models.encoders import HUB, NO_WEIGHTS, PACKAGED, encoder_card
@@ -100,7 +100,7 @@ def part_grid(part: FeatureExtractor, grid: CellGrid) -> CellGrid:
     """The cells of a part of an extractor on the tile of ``grid``."""
     if grid.metres_per_pixel is None:
         raise ValueError("this grid does not know how large its tile's pixels are; make it by cell_grid")
-    return cell_grid(grid.size, metres_per_pixel=grid.metres_per_pixel, resolution_m=part.resolution_m)
+    return part.grid(grid.size, grid.metres_per_pixel)
 
 
 def make_recipe_extractor(recipe: Recipe, *, device: str) -> FeatureExtractor | JoinedExtractor:
@@ -125,8 +125,10 @@ def make_recipe_extractor(recipe: Recipe, *, device: str) -> FeatureExtractor | 
             grey=recipe.grey,
             standardise=scaling,
             stages=recipe.stages,
+            texture=recipe.texture_stages,
+            cell_m=recipe.cell_m,
         )
-        for name, weights in _encoders(recipe)
+        for name, weights in recipe_encoders(recipe)
     ]
     resolutions = (recipe.resolution_m, *recipe.more_resolutions_m)
     parts = tuple(replace(one, resolution_m=metres) for one, metres in product(loaded, resolutions))
@@ -138,8 +140,8 @@ def make_recipe_extractor(recipe: Recipe, *, device: str) -> FeatureExtractor | 
     return parts[0] if len(parts) == 1 else JoinedExtractor(parts)
 
 
-def _encoders(recipe: Recipe) -> list[tuple[str, str]]:
-    """Names and weights of a recipe's encoders."""
+def recipe_encoders(recipe: Recipe) -> list[tuple[str, str]]:
+    """Names and weights of a recipe's encoders. Raises ``InputError`` for a name that is none."""
     pairs = [(recipe.encoder, recipe.weights)]
     for entry in recipe.more_encoders:
         name, given, weights = entry.partition("@")
@@ -158,7 +160,7 @@ def _usual_weights(name: str, recipe: Recipe) -> str:
 
 def _bring(maps: Features, own: CellGrid, *, into: Features, grid: CellGrid) -> None:
     """Write maps on one grid of a tile as they are on another."""
-    if own.working == grid.working:
+    if own.working == grid.working and own.cell == grid.cell:
         into[:] = maps
         return
     down, across = (torch.from_numpy(between(own, grid, axis)) for axis in (0, 1))
@@ -174,7 +176,8 @@ def between(source: CellGrid, target: CellGrid, axis: int) -> NDArray[np.float32
     the centres, to coarser ones it takes the mean over what they cover, so that nothing is left out.
     """
     cells, target_cells = source.cells[axis], target.cells[axis]
-    step = source.working[axis] / target.working[axis]  # a target cell, in source cells
+    # A target cell, in source cells.
+    step = source.working[axis] / target.working[axis] * target.cell / source.cell
     edges = np.arange(target_cells + 1) * step
     if step > 1:
         covered = np.minimum(edges[1:, None], np.arange(1, cells + 1)) - np.maximum(edges[:-1, None], np.arange(cells))

@@ -24,12 +24,16 @@ from core.atomic import write_json
 from core.catalog.discover import TileFile, find_mask
 from core.catalog.images import fingerprint, read_info, read_mask, write_mask
 from core.classes import CLASS_COUNT, UNLABELLED, ClassRaster
+from core.cluster.connection import ClusterUse
+from core.cluster.fan_out import Asked, Outcome
 from core.errors import InputError
 from core.labels.instances import MIN_PIXELS
 from core.progress import Progress
 from core.training.cross_validation import LEAVE_ONE_OUT, cross_validate, judged_tiles
+from core.training.distributed_calls import call_each
 from core.training.feature_cache import FeatureCache
-from core.training.folds import PartProgress
+from core.training.fit import FitRequest
+from core.training.parcels import pack_request, unpack_request
 from core.training.provenance import digest, recipe_hash
 from core.training.recipe import Recipe
 
@@ -86,9 +90,10 @@ Points = Sequence[tuple[float, float]]
 """Instances a class and mean IoU of each measured point."""
 
 
-def learning_curve(request: CurveRequest, progress: Progress) -> dict[str, Any]:
+def learning_curve(request: CurveRequest, progress: Progress, *, cluster: ClusterUse | None = None) -> dict[str, Any]:
     """Measure the curve, fit it, and say what reaches the target; writes ``request.out`` after every point.
 
+    With a ``cluster`` as many points are measured at once as it has room for; they are the same.
     Points that the file has from an earlier call with the same tiles, labels, recipe and folds are not measured again.
     A share that leaves too little to fit has its sentence in ``skipped``. Raises ``InputError`` where nothing is
     labelled, for fewer than two tiles with masks, and where the file holds something else; ``CancelledError``.
@@ -99,19 +104,33 @@ def learning_curve(request: CurveRequest, progress: Progress) -> dict[str, Any]:
     header = _header(request, tiles, folds)
     points: list[dict[str, Any]] = _old_points(request.out, header)
     wanted = [(seed, share) for seed in request.seeds for share in sorted(set(request.shares))]
-    found, skipped = [], []
-    for number, (seed, share) in enumerate(wanted):
-        step = PartProgress(progress, number, len(wanted), f"{share} % of the labels, seed {seed}")
-        point = next((old for old in points if (old["seed"], old["share"]) == (seed, share)), None)
-        if point is None:
-            try:
-                point = _measure(request, rasters, seed=seed, share=share, folds=folds, progress=step)
-            except InputError as error:
-                skipped.append(f"{share} % of the labels, seed {seed}: {error}")
-                continue
-            points.append(point)
-            write_json(request.out, {**header, "points": points})
-        found.append(point)
+    old = {(point["seed"], point["share"]): point for point in points}
+    missing = [pair for pair in wanted if pair not in old]
+    asked = [
+        Asked({**_packed(request, folds), "seed": seed, "share": share}, f"{share} % of the labels, seed {seed}")
+        for seed, share in missing
+    ]
+    new: dict[tuple[int, int], dict[str, Any]] = {}
+    skipped: list[str] = []
+
+    def keep(number: int, outcome: Outcome) -> None:
+        if outcome.result is None:
+            skipped.append(f"{asked[number].name}: {outcome.failure}")
+            return
+        new[missing[number]] = outcome.result
+        write_json(request.out, {**header, "points": [*points, *(new[pair] for pair in missing if pair in new)]})
+
+    call_each(
+        measure_point,
+        asked,
+        cluster=cluster,
+        device=request.device,
+        progress=progress,
+        on_outcome=keep,
+        needless=lambda _: False,
+    )
+    points += [new[pair] for pair in missing if pair in new]
+    found = [point for pair in wanted if (point := {**old, **new}.get(pair)) is not None]
     if not found:
         raise InputError(f"Not one share of the labels could be fitted. {skipped[0]}")
     progress.update(len(wanted), len(wanted), "Fitting the curve")
@@ -227,22 +246,24 @@ def _instances(rasters: dict[str, ClassRaster]) -> list[int]:
     return [sum(len(_numbered(raster, index)[1]) for raster in rasters.values()) for index in range(CLASS_COUNT)]
 
 
-def _measure(
-    request: CurveRequest, rasters: dict[str, ClassRaster], *, seed: int, share: int, folds: int, progress: Progress
-) -> dict[str, Any]:
+def measure_point(request: dict[str, Any], device: str, progress: Progress) -> dict[str, Any]:
+    """A point of the curve; a ``fan_out.Call``."""
+    fit = unpack_request(request["fit"])
+    rasters = _labels(judged_tiles(fit.data, fit.recipe), fit.labels)
+    seed, share = request["seed"], request["share"]
     with tempfile.TemporaryDirectory() as scratch:
         for name, raster in draw_share(rasters, share=share, seed=seed).items():
             write_mask(Path(scratch) / f"{name}_mask.png", raster)
         try:
             found = cross_validate(
-                request.data,
+                fit.data,
                 Path(scratch),
-                recipe=request.recipe,
+                recipe=fit.recipe,
                 progress=progress,
-                folds=folds,
+                folds=request["folds"],
                 seed=seed,
-                device=request.device,
-                cache=request.cache,
+                device=device,
+                cache=fit.cache,
             )
         except InputError as error:  # tells of the folder that held the draw, which is gone by then
             raise InputError(str(error).replace(scratch, "this draw of the labels")) from error
@@ -254,6 +275,13 @@ def _measure(
         "iou": found.scores.iou,
         "seconds": round(found.seconds, 2),
     }
+
+
+def _packed(request: CurveRequest, folds: int) -> dict[str, Any]:
+    fit = FitRequest(
+        data=request.data, out=request.out, recipe=request.recipe, labels=request.labels, cache=request.cache
+    )
+    return {"fit": pack_request(fit), "folds": folds}
 
 
 def _interval(points: Sequence[dict[str, Any]], *, labelled: float, target: float) -> list[int | None] | None:

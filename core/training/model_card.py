@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from core.classes import CLASS_NAMES
+from core.evaluation.intervals import FEW_TILES
 from core.evaluation.scores import AVERAGING_RULE
 from core.training.recipe import Recipe, dump_recipe
 from core.training.runs import Run, RunCard, read_recipe
 
 FEW_INSTANCES = 20
-_FEW_TILES = 5
 _NAMED_TILES = 20
 
 INTENDED_USE = (
@@ -83,21 +83,38 @@ def limits(card: RunCard, evaluations: Sequence[dict[str, Any]]) -> list[str]:
     ]
     if few:
         said.append(f"Few labelled instances of {_and(few)}: another sample may give another score.")
-    if not evaluations and card.validation is None:
-        said.append("It was never scored on tiles that it had not trained on: nothing is known of how good it is.")
-    elif not evaluations:
-        said.append("Its only score is on the tiles that chose the best moment of training, which flatters it.")
+    if not evaluations:
+        said.append(_not_held_out(card))
     most = max([len(result["measured_on"]["tiles"]) for result in evaluations], default=0)
-    if evaluations and most < _FEW_TILES:
-        said.append(f"It was scored on {most} tile{'' if most == 1 else 's'} only; the interval is wide for that.")
+    if evaluations and most < FEW_TILES:
+        said.append(f"It was scored on {_tiles(most)} only; the interval is wide for that.")
     said += card.warnings
     return said or ["None that was found by measuring; that is no proof that there are none."]
 
 
+def cross_validation(card: RunCard) -> dict[str, Any] | None:
+    """What the members of a run with folds made of the tiles that each had not seen, as ``summarise`` says it."""
+    crossed: dict[str, Any] | None = card.measured.get("cross_validation")
+    return crossed if crossed and crossed.get("miou") is not None else None
+
+
+def _not_held_out(card: RunCard) -> str:
+    if cross_validation(card):
+        return (
+            "Its members were scored on tiles that each had not seen, which tells of the recipe; their average, which "
+            "is the model, was not."
+        )
+    if card.validation is None:
+        return "It was never scored on tiles that it had not trained on: nothing is known of how good it is."
+    return "Its only score is on the tiles that chose the best moment of training, which flatters it."
+
+
 def _summary(card: RunCard, recipe: Recipe) -> str:
     kind = {"network": f"{recipe.decoder} decoder"}.get(recipe.kind, f"{recipe.kind} head on cached features")
+    members = card.measured.get("members", 1)
+    several = f" (the average of {members} members)" if members > 1 else ""
     return (
-        f"A land-cover model: {kind} on the encoder {_plain(card.encoder)}, trained {card.created[:10]} on "
+        f"A land-cover model: {kind}{several} on the encoder {_plain(card.encoder)}, trained {card.created[:10]} on "
         f"{_tiles(len(card.training_tiles))} with the recipe '{_plain(card.recipe_name)}'. "
         f"{card.head_parameters:,} trained and {card.encoder_parameters:,} encoder parameters."
     )
@@ -121,20 +138,34 @@ def _scores(card: RunCard, evaluations: Sequence[dict[str, Any]]) -> str:
     parts = [f"Averaging: {AVERAGING_RULE}."]
     for result in evaluations:
         measured = result["measured_on"]
-        interval = (result.get("interval") or {}).get("miou")
         parts.append(
-            f"**Held out: mIoU {result['miou']:.3f}{_interval(interval)}**, accuracy {result['accuracy']:.3f}, on "
+            f"**Held out: mIoU {result['miou']:.3f}{_interval_of(result)}**, accuracy {result['accuracy']:.3f}, on "
             f"{_tiles(len(measured['tiles']))} of {_plain(str(measured['collection']))} "
             f"({_names(measured['tiles'])}), {measured['day'][:10]}; truth: {measured['truth']}; "
             f"switches: {_switches(measured['switches'])}.\n\n{_by_class(result)}"
         )
+    crossed = cross_validation(card)
+    if crossed is not None:
+        folds = len(card.measured.get("fold_members", []))
+        parts.append(
+            f"**Cross-validation: mIoU {crossed['miou']:.3f}{_interval_of(crossed)}**, accuracy "
+            f"{crossed['accuracy']:.3f}, measured on {crossed['tiles']} left-out tiles: each of {folds} members on "
+            f"those that it never saw. It tells of the recipe; the model is their average.{_note(crossed)}\n\n"
+            f"{_by_class(crossed)}"
+        )
     if card.validation is not None and card.validation.get("miou") is not None:
-        interval = (card.validation.get("interval") or {}).get("miou")
         tiles = card.validation.get("tiles", [])
         parts.append(
-            f"**Validation: mIoU {card.validation['miou']:.3f}{_interval(interval)}**, accuracy "
+            f"**Validation: mIoU {card.validation['miou']:.3f}{_interval_of(card.validation)}**, accuracy "
             f"{card.validation['accuracy']:.3f}, on {_tiles(len(tiles))} ({_names(tiles)}). These tiles were watched "
-            f"while it trained.\n\n{_by_class(card.validation)}"
+            f"while it trained.{_note(card.validation)}\n\n{_by_class(card.validation)}"
+        )
+    crossed = card.measured.get("cross_validation")
+    if crossed:
+        parts.append(
+            f"**Cross-validation: mIoU {crossed['miou']:.3f}{_interval(crossed['interval']['miou'])}**, accuracy "
+            f"{crossed['accuracy']:.3f}: each of {_tiles(crossed['tiles'])} judged by the member that never saw it. It "
+            f"tells of the recipe; the average has seen them all.\n\n{_by_class(crossed)}"
         )
     if len(parts) == 1:
         parts.append("None was measured.")
@@ -176,6 +207,15 @@ def _switches(switches: dict[str, Any]) -> str:
 
 def _interval(interval: Sequence[float] | None) -> str:
     return f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+
+
+def _interval_of(result: dict[str, Any]) -> str:
+    return _interval((result.get("interval") or {}).get("miou"))
+
+
+def _note(result: dict[str, Any]) -> str:
+    """The warning of few tiles, where there is one."""
+    return f" **{result['note']}**" if result.get("note") else ""
 
 
 def _tiles(count: int) -> str:

@@ -9,9 +9,8 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,11 +19,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from core.atomic import write_bytes
-from core.catalog.images import read_image, read_info, read_mask
 from core.classes import CLASS_COUNT, CLASS_NAMES
 from core.errors import NotSavedError
-from core.evaluation import confusion, scores
-from core.inference.network import NetworkSegmenter
 from core.training.checkpoints import (
     NETWORK,
     Checkpoint,
@@ -36,13 +32,14 @@ from core.training.checkpoints import (
     write_checkpoint,
 )
 from core.training.fitted import FitTask, Fitted
-from core.training.network_learner import NetworkLearner
-from core.training.network_setup import make_network, make_patches, make_sampler, memory_bytes
+from core.training.network_judge import judge_network
+from core.training.network_setup import make_learner, make_network, make_patches, make_sampler, memory_bytes
 from core.training.patch_batches import Batch, batches
 from core.training.patch_sampling import Draw
 from core.training.patches import WorkingTile
-from core.training.runs import RunCard, add_metrics
 from core.training.schedules import rate_share
+from core.training.team import ALONE, Team
+from core.training.validation import validation_scores
 from core.training.weight_averaging import (
     even_average,
     exponential_average,
@@ -50,8 +47,8 @@ from core.training.weight_averaging import (
     renew_statistics,
     restore_average,
 )
+from models.build import TrainableNetwork
 from models.encoders import encoder_card
-from models.networks import SegmentationNetwork
 
 NAN_BATCH = "nan-batch.safetensors"
 _RENEWING_BATCHES = 50
@@ -59,17 +56,20 @@ _LEAST_TILES, _FAR, _SCALED = 5, 3.0, 1.4826
 
 
 class Course:
-    """A fit under way: what has been trained so far, and the best of it."""
+    """A fit under way: what has been trained so far, and the best of it.
 
-    def __init__(self, task: FitTask, tiles: tuple[WorkingTile, ...], device: torch.device) -> None:
+    In a ``team`` every process has a course, and all are alike; that of rank 0 writes the files.
+    """
+
+    def __init__(self, task: FitTask, tiles: tuple[WorkingTile, ...], device: torch.device, team: Team = ALONE) -> None:
         recipe = task.recipe
-        self._task, self._recipe, self._device = task, recipe, device
+        self._task, self._recipe, self._device, self._team = task, recipe, device, team
         network = make_network(recipe, tiles, seed=task.seed)
         self._sampler = make_sampler(recipe, tiles, seed=task.seed)
         self._maker = make_patches(recipe, tiles, network)
         self._steps = recipe.steps or math.ceil(self._sampler.labelled_windows / recipe.batch_size)
-        self._learner = NetworkLearner(
-            network, recipe, shares=self._sampler.seen_shares(), device=device, tell=self._warn
+        self._learner = make_learner(
+            network, recipe, shares=self._sampler.seen_shares(), device=device, tell=self._warn, team=team
         )
         self._network = self._learner.network
         self._ema = exponential_average(network, recipe.averaging) if recipe.averaging else None
@@ -86,10 +86,13 @@ class Course:
 
     def run(self) -> None:
         """Train the epochs that are left."""
+        team = self._team
         while self._epoch < self._recipe.epochs:
             started = time.perf_counter()
             loss, rate, images_per_second = self._train_epoch()
             candidate = self._candidate()
+            for network in dict.fromkeys([self._network, candidate]):
+                team.settle(network)
             judged = self._judge(candidate)
             self._keep(candidate, judged)
             self._epoch += 1
@@ -98,25 +101,28 @@ class Course:
             line: dict[str, Any] = {
                 "epoch": self._epoch,
                 "loss": round(loss, 6),
-                "validation_miou": None if judged is None or judged.miou is None else round(judged.miou, 4),
+                "validation_miou": None if judged is None or judged["miou"] is None else round(judged["miou"], 4),
                 "seconds": round(self._seconds, 2),
                 "learning_rate": rate,
                 "images_per_second": round(images_per_second, 2),
                 "memory_bytes": self._memory,
             }
             if judged is not None:
-                line["iou"] = {name: judged.iou.get(name) for name in CLASS_NAMES}
+                line["iou"] = {name: judged["iou"].get(name) for name in CLASS_NAMES}
             self._lines.append(line)
-            self._write_checkpoint()
-            self._task.measured(line)
+            if team.rank == 0:
+                self._write_checkpoint()
+                self._task.measured(line)
 
     def keep_batch(self, batch: Batch) -> str:
         """Save a batch whose loss is no number for a look, and say so in a sentence."""
         path = self._task.out / NAN_BATCH
-        tensors = {"images": batch.images.cpu().contiguous(), "classes": batch.classes.cpu().contiguous()}
+        named = {"images": batch.images, "classes": batch.classes}
+        tensors = {name: self._team.gather(own).flatten(0, 1).cpu().contiguous() for name, own in named.items()}
         where = {"epoch": self._epoch + 1, "step": self._step}
         try:
-            write_bytes(path, save(tensors, {"tilewright": json.dumps(where)}))
+            if self._team.rank == 0:
+                write_bytes(path, save(tensors, {"tilewright": json.dumps(where)}))
             kept = f"its batch is kept in {path}"
         except NotSavedError:
             kept = "its batch could not be kept, since the disk is full"
@@ -136,15 +142,15 @@ class Course:
             self._swa = even_average(self._network)
             restore_average(self._swa, parts["swa"])
         self._sampler.restore(state["sampler"])
-        self._learner.micro_batch = state["micro_batch"]
+        self._learner.micro_batch = min(state["micro_batch"], self._learner.micro_batch)
         self._epoch, self._step = state["epoch"], state["step"]
         self._seconds, self._memory = state["seconds"], state["memory_bytes"]
         self._warnings, self._lines = state["warnings"], state["lines"]
         self._best_epoch, self._best_scores = state["best_epoch"], state["best_scores"]
         self._tile_losses = state["tile_losses"]
         self.best = dict(parts["best"])
-        for line in self._lines:
-            add_metrics(self._task.out, line)
+        if self._team.rank == 0:
+            self._task.restore(self._lines)
         restore_random_state(parts["random"], state["random"])
         self._tell(f"Going on after epoch {self._epoch} of {self._recipe.epochs}")
 
@@ -191,10 +197,11 @@ class Course:
         """One epoch of steps: the mean loss, the last learning rate and the patches trained on in a second."""
         recipe, learner = self._recipe, self._learner
         learner.begin_epoch(self._epoch)
+        self._team.begin_epoch(self._task.seed, self._epoch)
         draws = self._sampler.epoch(self._steps * recipe.batch_size)
         losses, patch_losses, rate = [], [], 0.0
         started = time.perf_counter()
-        for batch in batches(self._maker, draws, size=recipe.batch_size, device=self._device):
+        for batch in self._own_batches(draws):
             rate = learner.set_rate(self._rate_share())
             step = learner.step(batch)
             if self._ema is not None:
@@ -210,6 +217,12 @@ class Course:
             self._average_evenly(draws)
         return sum(losses) / len(losses), rate, len(draws) / seconds
 
+    def _own_batches(self, draws: Sequence[Draw]) -> Iterator[Batch]:
+        """The draws in batches of the recipe's size, as much of each as this process makes."""
+        size = self._recipe.batch_size
+        own = self._team.own(draws, batch_size=size)
+        return batches(self._maker, own, size=size // self._team.size, device=self._device)
+
     def _note_tiles(self, draws: Sequence[Draw], patch_losses: Sequence[float]) -> None:
         """Keep the mean loss of each tile in its last epoch: what is labelled wrongly is learned last."""
         by_tile: dict[int, list[float]] = {}
@@ -220,54 +233,54 @@ class Course:
 
     def _rate_share(self) -> float:
         """The schedule's share; once weights are averaged evenly the rate stays, so that they go on moving."""
-        step = min(self._step, self._swa_from * self._steps)
-        return rate_share(self._recipe.schedule, step, self._recipe.epochs * self._steps)
+        first, last = self._learner.span(self._epoch)
+        step = min(self._step, self._swa_from * self._steps) - first * self._steps
+        return rate_share(self._recipe.schedule, step, (last - first) * self._steps)
 
     def _average_evenly(self, draws: Sequence[Draw]) -> None:
         if self._swa is None:
             self._swa = even_average(self._network)
         self._swa.update_parameters(self._network)
-        averaged: SegmentationNetwork = self._swa.module  # type: ignore[assignment]
+        averaged: TrainableNetwork = self._swa.module  # type: ignore[assignment]
         self._learner.freeze_alike(averaged)
         renew_statistics(averaged, self._calls(draws[: _RENEWING_BATCHES * self._recipe.batch_size]))
 
     def _calls(self, draws: Sequence[Draw]) -> Iterator[Callable[[nn.Module], object]]:
         """Calls that send a part of the draws' patches through a network."""
-        for batch in batches(self._maker, draws, size=self._recipe.batch_size, device=self._device):
+        for batch in self._own_batches(draws):
             self._tell("Renewing the statistics of the averaged network")
             for part in self._learner.micro_batches(batch):
                 yield partial(self._learner.send, part)
 
-    def _candidate(self) -> SegmentationNetwork:
+    def _candidate(self) -> TrainableNetwork:
         averaged = self._swa or self._ema
-        network: SegmentationNetwork = self._network if averaged is None else averaged.module  # type: ignore[assignment]
+        network: TrainableNetwork = self._network if averaged is None else averaged.module  # type: ignore[assignment]
         return network
 
-    def _judge(self, network: SegmentationNetwork) -> scores.Scores | None:
+    def _judge(self, network: TrainableNetwork) -> dict[str, Any] | None:
         """Scores on the validation tiles at full size, predicted as anybody would; None without such tiles."""
         tiles = self._task.tiles.validation
         if not tiles:
             return None
         network.eval()
-        # There is no card before the run has ended, and predicting reads none.
-        segmenter = NetworkSegmenter(cast(RunCard, None), self._recipe, network, self._device)
-        matrix = np.zeros((CLASS_COUNT, CLASS_COUNT + 1), np.int64)
-        for tile in tiles:
-            self._tell(f"Judging epoch {self._epoch + 1} on validation tile {tile.name}")
-            info = read_info(tile.image_path)
-            metres = (info.metres_per_pixel_y, info.metres_per_pixel_x)
-            predicted = segmenter.predict(read_image(tile.image_path), metres_per_pixel=metres)
-            matrix += confusion.count(read_mask(tile.mask_path, shape=tile.grid.size).raster, predicted)
-        return scores.from_confusion(matrix)
+        team = self._team
+        matrices = np.zeros((len(tiles), CLASS_COUNT, CLASS_COUNT + 1), np.int64)
+        for first in range(0, len(tiles), team.size):  # a tile for each process
+            names = ", ".join(tile.name for tile in tiles[first : first + team.size])
+            self._tell(f"Judging epoch {self._epoch + 1} on validation tile {names}")
+            own = first + team.rank
+            if own < len(tiles):
+                matrices[own] = judge_network(network, tiles[own], recipe=self._recipe, device=self._device)
+        return validation_scores({tile.name: matrix for tile, matrix in zip(tiles, team.total(matrices), strict=True)})
 
-    def _keep(self, network: SegmentationNetwork, judged: scores.Scores | None) -> None:
+    def _keep(self, network: TrainableNetwork, judged: dict[str, Any] | None) -> None:
         """Keep the network if it is the best by validation; without validation tiles the last is."""
-        if judged is not None and self._best_scores is not None and judged.miou <= self._best_scores["miou"]:
+        if judged is not None and self._best_scores is not None and judged["miou"] <= self._best_scores["miou"]:
             return
         self.best = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
         self._best_epoch = self._epoch + 1
         if judged is not None:
-            self._best_scores = {"tiles": [tile.name for tile in self._task.tiles.validation], **asdict(judged)}
+            self._best_scores = judged
 
     def _write_checkpoint(self) -> None:
         tensors, groups = pack_optimiser(self._learner.optimiser)

@@ -11,10 +11,11 @@ from core.training.fitted import FitTask, Fitted
 from core.training.network_course import NAN_BATCH, Course
 from core.training.network_learner import LossNotFiniteError, is_out_of_memory
 from core.training.patches import load_working_tiles
+from core.training.team import ALONE, Team
 
 
-def fit_network(task: FitTask) -> Fitted:
-    """Train the recipe's network, or go on where its checkpoint stands.
+def fit_network(task: FitTask, team: Team = ALONE) -> Fitted:
+    """Train the recipe's network, or go on where its checkpoint stands; in each process of a ``team`` alike.
 
     Raises ``InputError`` for a checkpoint of another fit, an encoder that cannot be had or what does not fit into
     memory, and ``CancelledError`` where there is nothing to keep yet; after the first epoch the best so far is handed
@@ -32,7 +33,9 @@ def fit_network(task: FitTask) -> Fitted:
     reading_seconds = time.perf_counter() - started
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device.type == "cuda" else []):
         torch.manual_seed(task.seed)
-        course = Course(task, tiles, device)
+        course = Course(task, tiles, device, team)
+        if team.rank == 0:
+            _clear(task, anew=checkpoint is None)
         _begin(task, course, checkpoint)
         cancelled, failure = False, None
         try:
@@ -54,14 +57,17 @@ def fit_network(task: FitTask) -> Fitted:
     return course.fitted(cancelled=cancelled, failure=failure, reading_seconds=reading_seconds)
 
 
-def _begin(task: FitTask, course: Course, checkpoint: Checkpoint | None) -> None:
-    """The run's folder as the fit begins: empty, or as it was when the checkpoint was written."""
+def _clear(task: FitTask, *, anew: bool) -> None:
+    """The run's folder as a fit begins, without what an earlier one left; its checkpoint goes where it starts anew."""
     (task.out / NAN_BATCH).unlink(missing_ok=True)
-    if checkpoint is not None:
-        task.begin()
-        course.restore(checkpoint)
-        return
-    if task.resume:
-        task.progress.update(0, 1, f"Warning: there is no checkpoint in {task.out}; the fit begins anew")
-    remove_checkpoint(task.out)
+    if anew:
+        remove_checkpoint(task.out)
     task.begin()
+
+
+def _begin(task: FitTask, course: Course, checkpoint: Checkpoint | None) -> None:
+    """Where the checkpoint was written, or at the beginning."""
+    if checkpoint is not None:
+        course.restore(checkpoint)
+    elif task.resume:
+        task.progress.update(0, 1, f"Warning: there is no checkpoint in {task.out}; the fit begins anew")

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -14,13 +16,16 @@ from core.classes import CLASS_COUNT, UNLABELLED
 from core.errors import InputError
 from core.training.patch_batches import Batch
 from core.training.recipe import Recipe
+from core.training.team import ALONE, Team
+from models.build import TrainableNetwork
 from models.losses import make_loss
-from models.networks import NetworkOutput, SegmentationNetwork
+from models.networks import NetworkOutput
 
 _MAX_CLASS_WEIGHT = 30.0
-_MAX_GRADIENT = 1.0
 _MOMENTUM = 0.9
 _LEAST_WEIGHT = 1e-9
+
+N = TypeVar("N", bound=TrainableNetwork)
 
 
 class LossNotFiniteError(Exception):
@@ -39,41 +44,57 @@ class Step:
     patch_losses: list[float]
 
 
-class NetworkLearner:
+class NetworkLearner(Generic[N]):
     """Takes steps with a network by a recipe.
 
     Out of memory is answered by sending fewer patches at once through the network and adding their gradients up:
     the step stays that of the whole batch (but for BatchNorm, which sees fewer). ``tell`` is given the sentence.
+    In a ``team`` of processes each sends its share of a batch through, and a step is that of all shares together.
     """
+
+    max_gradient = 1.0
+    """The norm to which the gradient is clipped."""
 
     def __init__(
         self,
-        network: SegmentationNetwork,
+        network: N,
         recipe: Recipe,
         *,
         shares: NDArray[np.float64],
         device: torch.device,
         tell: Callable[[str], None],
+        team: Team = ALONE,
     ) -> None:
-        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.micro_batch = recipe.batch_size
+        network = team.prepare(network)
+        self.network: N = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.micro_batch = team.patches_at_once(recipe.batch_size)
         self.optimiser = make_optimiser(network, recipe)
-        self._recipe, self._device, self._tell = recipe, device, tell
+        self._recipe, self._device, self._tell, self._team = recipe, device, tell, team
         self._weights = torch.from_numpy(class_weights(shares, recipe.balance)).to(device)
         self._bfloat16 = uses_bfloat16(recipe.precision, device)
         self._loss = _loss(recipe, recipe.loss)
         self._frozen = False
+        if recipe.compile:
+            self.network.compile()
+        self._wrapped: torch.nn.Module | None = None
 
     def begin_epoch(self, epoch: int) -> None:
         """Set what goes by epoch (from 0): whether the encoder learns, and the loss."""
         recipe = self._recipe
         begun = epoch / recipe.epochs
-        self._frozen = recipe.train == "decoder" or (recipe.train == "finetune" and begun < recipe.unfreeze_after)
+        frozen = recipe.train == "decoder" or (recipe.train == "finetune" and begun < recipe.unfreeze_after)
+        if frozen != self._frozen:
+            self._wrapped = None  # which parameters take part has changed
+        self._frozen = frozen
         self.freeze_alike(self.network)
         self._loss = _loss(recipe, "lovasz" if begun >= recipe.lovasz_after else recipe.loss)
         self.network.train()
 
-    def freeze_alike(self, network: SegmentationNetwork) -> None:
+    def span(self, epoch: int) -> tuple[int, int]:  # noqa: ARG002
+        """The epochs over which the schedule goes: the first, and the one after the last."""
+        return 0, self._recipe.epochs
+
+    def freeze_alike(self, network: TrainableNetwork) -> None:
         """Freeze a network's encoder, or not, as this epoch has it; BatchNorm keeps its statistics in a frozen one."""
         if self._frozen:
             network.freeze_encoder()
@@ -105,9 +126,22 @@ class NetworkLearner:
     def send(self, batch: Batch, network: torch.nn.Module | None = None) -> NetworkOutput:
         """A batch through the network, or another of its kind, in the recipe's arithmetic."""
         images = batch.images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bfloat16):
-            output: NetworkOutput = (network or self.network)(images, batch.context)
+        sent = network or self.network
+        with self.arithmetic():
+            try:
+                output: NetworkOutput = sent(images, batch.context)
+            except Exception as error:
+                if not (self._recipe.compile and is_of_compiler(error)):
+                    raise
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                self._tell(f"torch cannot compile this network here ({reason}); it runs as it is")
+                self.network._compiled_call_impl = None
+                output = sent(images, batch.context)
         return output
+
+    def arithmetic(self) -> torch.autocast:
+        """The recipe's arithmetic, to be entered."""
+        return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bfloat16)
 
     def micro_batches(self, batch: Batch) -> Iterator[Batch]:
         """The batch in parts that fit into memory."""
@@ -116,31 +150,46 @@ class NetworkLearner:
 
     def _step(self, batch: Batch) -> Step:
         self.optimiser.zero_grad()
-        weight = self._weight(batch)
+        everything = self._team.gather(batch.classes)
+        weight = self._weight(everything)
         total = torch.zeros((), device=self._device)
         patch_losses: list[Tensor] = []
-        for part in self.micro_batches(batch):
+        wrapped = self._wrapped or self._team.wrap(self.network, unused=True)
+        for start in range(0, len(batch), self.micro_batch):
+            stop = start + self.micro_batch
+            classes = everything[:, start:stop].flatten(0, 1).long()
             # By what its labelled pixels weigh, so that the sum is the whole batch's weighted mean over them.
-            share = self._weight(part) / weight.clamp(min=_LEAST_WEIGHT)
-            output = self.send(part)
-            classes = part.classes.long()
-            loss = self._total_loss(output, classes) * share
-            loss.backward()  # type: ignore[no-untyped-call]
+            share = self._weight(classes) / weight.clamp(min=_LEAST_WEIGHT)
+            with nullcontext() if stop >= len(batch) else self._team.accumulating(wrapped):
+                output = self._everybodys(self.send(batch.part(start, stop), wrapped))
+                classes = reduced(classes, (output.logits.shape[-2], output.logits.shape[-1]))
+                loss = self._total_loss(output, classes) * share
+                summed = loss * self._team.size  # the team takes the mean of its gradients
+                summed.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
-            patch_losses.append(_patch_losses(output.logits.detach(), classes))
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), _MAX_GRADIENT)
+            patch_losses.append(mean_losses(output.logits.detach(), classes).view(self._team.size, -1))
+        if self._wrapped is None:
+            self._wrapped = self._team.wrap(self.network, unused=self._some_unused())
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.max_gradient)
         value, size = torch.stack([total, norm.to(total.device)]).tolist()
         if not (math.isfinite(value) and math.isfinite(size)):
             raise LossNotFiniteError(batch)
         self.optimiser.step()
-        return Step(value, torch.cat(patch_losses).tolist())
+        return Step(value, torch.cat(patch_losses, dim=1).flatten().tolist())
 
-    def _weight(self, batch: Batch) -> Tensor:
-        """What the labelled pixels of a batch weigh together."""
-        return (
-            torch.stack([(batch.classes == index).sum() for index in range(CLASS_COUNT)]).to(self._weights)
-            @ self._weights
-        )
+    def _everybodys(self, own: NetworkOutput) -> NetworkOutput:
+        """What the networks of all processes say of their patches, in the order of the processes."""
+        deep = [self._team.gather(logits).flatten(0, 1) for logits in own.deep]
+        presence = None if own.presence is None else self._team.gather(own.presence).flatten(0, 1)
+        return NetworkOutput(self._team.gather(own.logits).flatten(0, 1), deep, presence)
+
+    def _some_unused(self) -> bool:
+        """Whether there are parameters that learn, and that no gradient has reached in this step."""
+        return any(p.requires_grad and p.grad is None for p in self.network.parameters())
+
+    def _weight(self, classes: Tensor) -> Tensor:
+        """What the labelled pixels weigh together."""
+        return torch.stack([(classes == index).sum() for index in range(CLASS_COUNT)]).to(self._weights) @ self._weights
 
     def _total_loss(self, output: NetworkOutput, classes: Tensor) -> Tensor:
         recipe = self._recipe
@@ -165,6 +214,7 @@ class NetworkLearner:
                 "smaller encoder or decoder."
             )
         self.micro_batch //= 2
+        self._team.begin_anew(self.micro_batch)
         self._tell(
             f"Out of memory: {self.micro_batch} of the {self._recipe.batch_size} patches of a step now go through the "
             "network at once, and their gradients are added up"
@@ -195,7 +245,7 @@ def class_weights(shares: NDArray[np.float64], balance: float) -> NDArray[np.flo
     return np.asarray(weights / (weights * shares).sum(), np.float32)
 
 
-def make_optimiser(network: SegmentationNetwork, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimiser(network: TrainableNetwork, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimiser; its groups are the decoder and, where it is trained at all, the encoder at its own rate.
 
     A group's highest rate is kept in it under 'highest'.
@@ -228,6 +278,13 @@ def uses_bfloat16(precision: str, device: torch.device) -> bool:
     return precision != "float32" and has_it
 
 
+def is_of_compiler(error: BaseException) -> bool:
+    """Whether ``torch.compile`` could not do its work (no compiler, an operation that it does not know)."""
+    from torch._dynamo.exc import TorchDynamoException  # noqa: PLC0415  # seconds that few fits need
+
+    return isinstance(error, TorchDynamoException)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether torch (or Python) could not get the memory that it asked for."""
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
@@ -246,7 +303,14 @@ def _loss(recipe: Recipe, name: str) -> Callable[[Tensor, Tensor, Tensor | None]
     )
 
 
-def _patch_losses(logits: Tensor, classes: Tensor) -> Tensor:
+def reduced(classes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Classes ``(N, H, W)`` at ``size``, where the loss is taken: each the one in the middle of what it stands for."""
+    if classes.shape[-2:] == size:
+        return classes
+    return F.interpolate(classes[:, None].byte(), size=size, mode="nearest-exact")[:, 0].long()
+
+
+def mean_losses(logits: Tensor, classes: Tensor) -> Tensor:
     """``(N,)`` mean cross-entropy over each patch's labelled pixels, 0 without any."""
     labelled = classes != UNLABELLED
     losses = F.cross_entropy(logits.float(), classes, ignore_index=UNLABELLED, reduction="none")

@@ -1,22 +1,29 @@
 """What a network is trained with, made from a recipe: the network, its sampler and its patches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import psutil
 import torch
+from numpy.typing import NDArray
 
 from core.errors import InputError
+from core.training.glnet_learner import GlnetLearner, check_recipe
+from core.training.network_learner import NetworkLearner
 from core.training.patch_batches import PatchMaker
-from core.training.patch_sampling import PatchSampler
+from core.training.patch_sampling import PatchSampler, Sampler, TileSampler
 from core.training.patches import WorkingTile
 from core.training.recipe import Recipe
+from core.training.recipe_settings import BOTH_BRANCHES
+from core.training.team import ALONE, Team
+from models.build import TrainableNetwork, build_network, settings_of
 from models.errors import ModelError
-from models.networks import SegmentationNetwork, build_network, settings_of
+from models.glnet import GlnetNetwork
 
 
-def make_network(recipe: Recipe, tiles: Sequence[WorkingTile], *, seed: int) -> SegmentationNetwork:
+def make_network(recipe: Recipe, tiles: Sequence[WorkingTile], *, seed: int) -> TrainableNetwork:
     """The recipe's network, untrained but for its encoder. Raises ``InputError`` where it cannot be made."""
     try:
         network = build_network(**settings_of(recipe), seed=seed)
@@ -32,8 +39,10 @@ def make_network(recipe: Recipe, tiles: Sequence[WorkingTile], *, seed: int) -> 
     return network
 
 
-def make_sampler(recipe: Recipe, tiles: Sequence[WorkingTile], *, seed: int) -> PatchSampler:
-    """The recipe's sampler of patches."""
+def make_sampler(recipe: Recipe, tiles: Sequence[WorkingTile], *, seed: int) -> Sampler:
+    """The recipe's sampler of patches, or of whole tiles."""
+    if recipe.decoder == BOTH_BRANCHES:
+        return TileSampler(tiles, side=_side(recipe, tiles), seed=seed)
     return PatchSampler(
         tiles,
         side=recipe.patch,
@@ -44,9 +53,26 @@ def make_sampler(recipe: Recipe, tiles: Sequence[WorkingTile], *, seed: int) -> 
     )
 
 
-def make_patches(recipe: Recipe, tiles: Sequence[WorkingTile], network: SegmentationNetwork) -> PatchMaker:
+def make_learner(
+    network: TrainableNetwork,
+    recipe: Recipe,
+    *,
+    shares: NDArray[np.float64],
+    device: torch.device,
+    tell: Callable[[str], None],
+    team: Team = ALONE,
+) -> NetworkLearner[Any]:
+    """What takes steps with the network. Raises ``InputError`` for what the recipe cannot ask of GLNet."""
+    if isinstance(network, GlnetNetwork):
+        check_recipe(recipe, team)
+        return GlnetLearner(network, recipe, shares=shares, device=device, tell=tell, team=team)
+    return NetworkLearner(network, recipe, shares=shares, device=device, tell=tell, team=team)
+
+
+def make_patches(recipe: Recipe, tiles: Sequence[WorkingTile], network: TrainableNetwork) -> PatchMaker:
     """What makes the network's batches."""
-    return PatchMaker(tiles, recipe, place=network.needs_place or network.needs_context != "none")
+    place = network.needs_place or network.needs_context != "none"
+    return PatchMaker(tiles, recipe, place=place, side=_side(recipe, tiles))
 
 
 def memory_bytes(device: torch.device) -> int:
@@ -54,6 +80,13 @@ def memory_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated())
     return int(psutil.Process().memory_info().rss)
+
+
+def _side(recipe: Recipe, tiles: Sequence[WorkingTile]) -> int:
+    """Pixels of a patch's side; of the largest tile's where whole tiles are trained on."""
+    if recipe.decoder != BOTH_BRANCHES:
+        return recipe.patch
+    return int(max(max(tile.image.shape[:2]) for tile in tiles))
 
 
 def _statistics(tiles: Sequence[WorkingTile]) -> tuple[list[float], list[float]]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from core.training.augmentation import Augmentation
 from core.training.context_crops import make_tile_context
+from core.training.device_augmentation import Changes, left_to_cut, plan
 from core.training.patch_sampling import Draw
 from core.training.patches import Move, WorkingTile, cut_patch
 from core.training.recipe import Recipe
@@ -28,11 +29,15 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """``images`` (N, 3, side, side) uint8 RGB, ``classes`` (N, side, side) uint8 with 255, and what surrounds them."""
+    """``images`` (N, 3, side, side) uint8 RGB, ``classes`` (N, side, side) uint8 with 255, and what surrounds them.
+
+    ``changes`` are still to be made, on the device that the batch is brought to.
+    """
 
     images: Tensor
     classes: Tensor
     context: Context | None
+    changes: Changes | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -47,46 +52,50 @@ class Batch:
         return Batch(self.images[start:stop], self.classes[start:stop], context)
 
     def to(self, device: torch.device) -> "Batch":
-        """All of it on a device; copies from pinned memory do not wait."""
+        """All of it on a device, changed as is still to be; copies from pinned memory do not wait."""
         context = None if self.context is None else self.context.to(device, non_blocking=True)
-        return Batch(self.images.to(device, non_blocking=True), self.classes.to(device, non_blocking=True), context)
+        images, classes = (part.to(device, non_blocking=True) for part in (self.images, self.classes))
+        if self.changes is not None:
+            images, classes = self.changes.applied(images, classes)
+        return Batch(images, classes, context)
 
     def pinned(self) -> "Batch":
         """All of it in page-locked memory."""
         context = None if self.context is None else self.context.pinned()
-        return Batch(self.images.pin_memory(), self.classes.pin_memory(), context)
+        return Batch(self.images.pin_memory(), self.classes.pin_memory(), context, self.changes)
 
 
 class PatchMaker:
     """Makes batches of draws: cut, moved and changed as the recipe says. May be used by several threads at once.
 
-    ``place`` asks for each patch's surroundings, as the network needs them.
+    ``place`` asks for each patch's surroundings, as the network needs them; ``side`` is that of a patch in pixels.
     """
 
-    def __init__(self, tiles: Sequence[WorkingTile], recipe: Recipe, *, place: bool) -> None:
-        self._tiles, self._recipe = tiles, recipe
+    def __init__(self, tiles: Sequence[WorkingTile], recipe: Recipe, *, place: bool, side: int) -> None:
+        self._tiles, self._recipe, self._side = tiles, recipe, side
         self._contexts = [make_tile_context(tile.image, recipe.surroundings) for tile in tiles] if place else None
         self._local = threading.local()
 
     def batch(self, draws: Sequence[Draw]) -> Batch:
         """The patches of these draws, in order."""
         patches, contexts = [], []
-        augmentation = self._augmentation()
-        for draw in draws:
-            move = augmentation.move(draw.seed)
-            side = self._recipe.patch
-            cut = cut_patch(self._tiles[draw.tile], row=draw.row, column=draw.column, side=side, move=move)
-            patches.append(augmentation.change(*cut, draw.seed))
+        augmentation, on_device = self._augmentation(), self._recipe.augment_on == "device"
+        moves = [augmentation.move(draw.seed) for draw in draws]
+        for draw, move in zip(draws, moves, strict=True):
+            laid = left_to_cut(move) if on_device else move
+            cut = cut_patch(self._tiles[draw.tile], row=draw.row, column=draw.column, side=self._side, move=laid)
+            patches.append(cut if on_device else augmentation.change(*cut, draw.seed))
             if self._contexts is not None:
                 contexts.append(self._context(draw, move))
         images = torch.from_numpy(np.stack([image for image, _ in patches])).permute(0, 3, 1, 2)
         classes = torch.from_numpy(np.stack([classes for _, classes in patches]))
-        return Batch(images, classes, join_contexts(contexts) if contexts else None)
+        changes = plan(self._recipe.augmentation, moves, [draw.seed for draw in draws]) if on_device else None
+        return Batch(images, classes, join_contexts(contexts) if contexts else None, changes)
 
     def _context(self, draw: Draw, move: Move) -> Context:
         """What surrounds a patch, enlarged and moved as the patch is; the colours are the tile's own."""
         assert self._contexts is not None  # noqa: S101
-        side = self._recipe.patch
+        side = self._side
         extent = round(side / move.scale)
         corner = (draw.row + (side - extent) // 2, draw.column + (side - extent) // 2)
         context = self._contexts[draw.tile].cut([corner], (extent, extent))

@@ -127,6 +127,51 @@ class PatchSampler:
         return np.bincount(window.ravel(), minlength=UNLABELLED + 1)[:CLASS_COUNT]
 
 
+class TileSampler:
+    """Draws whole tiles, each once before any comes again; deterministic from its seed.
+
+    ``side`` is the longest of all tiles' sides: a smaller tile lies in the middle of what is cut.
+    """
+
+    def __init__(self, tiles: Sequence[WorkingTile], *, side: int, seed: int) -> None:
+        self._tiles, self._side = tiles, side
+        self._generator = np.random.default_rng(seed)
+
+    @property
+    def labelled_windows(self) -> int:
+        """The number of tiles."""
+        return len(self._tiles)
+
+    def epoch(self, count: int) -> list[Draw]:
+        """The draws of an epoch."""
+        drawn: list[Draw] = []
+        while len(drawn) < count:
+            for index in self._generator.permutation(len(self._tiles)).tolist():
+                row, column = (_inside(0, self._side, length) for length in self._tiles[index].classes.shape)
+                drawn.append(Draw(index, row, column, _seed(self._generator)))
+        return drawn[:count]
+
+    def note_losses(self, draws: Sequence[Draw], losses: Sequence[float]) -> None:
+        """Of no consequence: every tile comes as often."""
+
+    def state(self) -> dict[str, Any]:
+        """All that decides the next epoch's draws, as JSON."""
+        return {"generator": self._generator.bit_generator.state}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where ``state`` was taken."""
+        self._generator.bit_generator.state = state["generator"]
+
+    def seen_shares(self) -> NDArray[np.float64]:
+        """``(6,)`` share of the labelled pixels that a class has, 0 for a class without labels."""
+        counts = sum(np.bincount(tile.classes.ravel(), minlength=UNLABELLED + 1)[:CLASS_COUNT] for tile in self._tiles)
+        shares: NDArray[np.float64] = np.asarray(counts / np.sum(counts))
+        return shares
+
+
+Sampler = PatchSampler | TileSampler
+
+
 def _seed(generator: np.random.Generator) -> int:
     return int(generator.integers(2**31))
 

@@ -8,21 +8,16 @@ import json
 import os
 import platform
 import resource
-import subprocess
 import sys
-import tomllib
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from core.code_version import code_version
 from core.system import system_line
 from core.training.recipe import Recipe
 
-PROJECT = Path(__file__).resolve().parents[2]
-_GIT_SECONDS = 5.0
 _DIGITS = 16
 
 
@@ -52,27 +47,6 @@ def digest(values: Mapping[str, Any]) -> str:
     """16 hexadecimal digits of SHA-256 over JSON with sorted keys: the order of the items does not matter."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
-
-
-@cache
-def code_version() -> str:
-    """The package's version, with the git commit where this is a checkout ('-dirty' where files differ from it)."""
-    with (PROJECT / "pyproject.toml").open("rb") as stream:
-        version: str = tomllib.load(stream)["project"]["version"]
-    commit = _git_commit(PROJECT)
-    return f"{version}+{commit}" if commit else version
-
-
-def _git_commit(folder: Path) -> str | None:
-    """The short commit of a checkout, or None where ``folder`` is none or there is no git."""
-    if not (folder / ".git").exists():  # a commit of a repository further up would be somebody else's
-        return None
-    command = ["git", "--no-optional-locks", "-C", str(folder), "describe", "--always", "--dirty", "--exclude=*"]
-    try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return told.strip() or None
 
 
 def environment() -> dict[str, str]:

@@ -17,8 +17,8 @@ from core.errors import InputError
 from core.progress import Progress
 from core.training.features import choose_device
 from core.training.fit import FitRequest
-from core.training.network_learner import LossNotFiniteError, NetworkLearner
-from core.training.network_setup import make_network, make_patches, make_sampler
+from core.training.network_learner import LossNotFiniteError
+from core.training.network_setup import make_learner, make_network, make_patches, make_sampler
 from core.training.patch_batches import batches
 from core.training.patches import load_working_tiles
 from core.training.training_data import gather
@@ -54,7 +54,7 @@ def find_rate(request: FitRequest, progress: Progress) -> dict[str, Any]:
         torch.manual_seed(request.seed)
         network = make_network(recipe, tiles, seed=request.seed)
         sampler = make_sampler(recipe, tiles, seed=request.seed)
-        learner = NetworkLearner(
+        learner = make_learner(
             network,
             recipe,
             shares=sampler.seen_shares(),

@@ -120,6 +120,7 @@ def _labelled(tile: TileFile, mask: Path | None, recipe: Recipe) -> LabelledTile
         raster.shape,
         metres_per_pixel=(info.metres_per_pixel_y, info.metres_per_pixel_x),
         resolution_m=recipe.resolution_m,
+        cell_m=None if recipe.kind == "network" else recipe.cell_m,
     )
     counted = count(raster)
     return LabelledTile(

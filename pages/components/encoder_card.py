@@ -1,14 +1,26 @@
 """Choosing an encoder by name, and the card that says what it is before it is used."""
 
+from pathlib import Path
+
 import streamlit as st
 
-from models.encoders import EncoderCard, encoder_card, encoder_names, measure_encoder
+from models.encoders import (
+    HUB,
+    NO_WEIGHTS,
+    PACKAGED,
+    EncoderCard,
+    check_weights_file,
+    encoder_card,
+    encoder_names,
+    hub_files,
+    measure_encoder,
+)
 from models.errors import ModelError
 from pages.components.problems import plain
 
 FILE = "a .safetensors file: type its path"
 MEASURED_SIDE = 512
-_FALLBACK_SOURCES = ("packaged", "hub")
+_FALLBACK_SOURCES = (PACKAGED, HUB)
 
 
 def choose_encoder(label: str, *, key: str, help_text: str, weights_key: str) -> None:
@@ -30,10 +42,10 @@ def choose_encoder(label: str, *, key: str, help_text: str, weights_key: str) ->
 def choose_weights(label: str, encoder: str, *, key: str, help_text: str) -> None:
     """Where the encoder's weights come from; a path may be typed."""
     card = known_card(encoder)
-    sources = (*(card.weights_sources if card else _FALLBACK_SOURCES), "none")
+    sources = (*(card.weights_sources if card else _FALLBACK_SOURCES), NO_WEIGHTS)
     current = st.session_state[key]
     options = sources if current in sources else (*sources, current)
-    words = {"packaged": "packaged: installed here", "hub": "hub: asks the network", "none": "none: random, for tests"}
+    words = {PACKAGED: "packaged: installed here", HUB: "hub: asks the network", NO_WEIGHTS: "none: random, for tests"}
     st.selectbox(
         label,
         options,
@@ -53,7 +65,7 @@ def known_card(name: str) -> EncoderCard | None:
 
 
 def show_encoder_card(name: str, weights: str) -> None:
-    """Parameters, strides, the weights' source and licence, and how long it takes here where that was measured."""
+    """Parameters, strides, the weights' source, licence and size, and how long it takes here once that was measured."""
     try:
         card = _card(name)
     except ModelError as error:
@@ -62,7 +74,7 @@ def show_encoder_card(name: str, weights: str) -> None:
     facts = [
         f"**{card.parameters / 1e6:.1f} million** parameters",
         f"{len(card.strides)} stages of stride {', '.join(map(str, card.strides))}",
-        f"weights: {', '.join(card.weights_sources)}",
+        f"weights: {plain(card.weights_origin)}",
         f"licence: {plain(card.licence)}",
     ]
     measured = _measured()
@@ -72,13 +84,43 @@ def show_encoder_card(name: str, weights: str) -> None:
         st.markdown(":small[" + " · ".join(facts) + "]", width="stretch")
         if name not in measured and st.button("Measure here", icon=":material/timer:", key="encoder_measure"):
             _measure(name)
-    if weights in _FALLBACK_SOURCES and weights not in card.weights_sources:
-        st.warning(
-            f"{plain(name)} has no {weights} weights; choose {' or '.join(card.weights_sources)}, or a file.",
-            icon=":material/warning:",
-        )
-    elif weights == "hub":
-        st.caption("Its weights are fetched from the network when training begins, and kept for the next time.")
+    if weights == HUB and HUB in card.weights_sources:
+        _tell_of_download(card)
+    elif weights not in (*_FALLBACK_SOURCES, NO_WEIGHTS):
+        _check_file(name, weights)
+
+
+def _tell_of_download(card: EncoderCard) -> None:
+    files = hub_files(card.name)
+    if files is not None and not files.missing():
+        st.caption(":material/check: Its weights were fetched before and are used from this machine.")
+        return
+    st.caption(
+        f":material/cloud_download: About {card.weights_bytes / 1e6:.0f} MB are fetched once from "
+        f"{plain(card.weights_origin)}, when training or its forecast begins. The job shows how far it is; cancelling "
+        "it leaves nothing behind."
+    )
+
+
+def _check_file(name: str, weights: str) -> None:
+    """Whether a file of weights fits, before anything is started; the form tells of one that is not there."""
+    path = Path(weights)
+    if not path.is_file():
+        return
+    problem = _file_problem(name, weights, path.stat().st_mtime_ns)
+    if problem:
+        st.error(plain(problem), icon=":material/error:")
+    else:
+        st.caption(":material/check: The file fits this encoder.")
+
+
+@st.cache_data(show_spinner="Trying the weights ...", max_entries=16)
+def _file_problem(name: str, weights: str, changed: int) -> str | None:  # noqa: ARG001
+    try:
+        check_weights_file(name, Path(weights))
+    except ModelError as error:
+        return str(error)
+    return None
 
 
 def _measure(name: str) -> None:

@@ -11,6 +11,7 @@ from pages.components.job_cards import duration
 from pages.components.problems import plain
 
 SECONDS = 0.7
+HELP = "Minutes and memory are measured by beginning this very fit for some seconds, in the background."
 
 
 def forecast_box(workspace: Workspace, arguments: Sequence[str], *, labels: str, busy: bool) -> None:
@@ -21,7 +22,7 @@ def forecast_box(workspace: Workspace, arguments: Sequence[str], *, labels: str,
     """
     key = forecast_process.forecast_key(arguments, labels)
     running = forecast_process.look(workspace, key).state == "running"
-    with st.container(border=True):
+    with st.container():
         st.fragment(_box, run_every=SECONDS if running else None)(workspace, key, list(arguments), running, busy)
 
 
@@ -31,8 +32,9 @@ def _box(workspace: Workspace, key: str, arguments: list[str], was_running: bool
         st.rerun()  # the page's own run stops the timer
     label = {"running": "Stop", "done": "Measure again"}.get(found.state, "Measure")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown("**Forecast**", width="stretch")
-        pressed = st.button(label, icon=":material/timer:", key="forecast_button")
+        st.markdown(f"Forecast{'' if found.forecast else ' :gray[· not measured]'}", width="stretch")
+        slow = " A job is running: the measure will be on the slow side." if busy else ""
+        pressed = st.button(label, icon=":material/timer:", key="forecast_button", help=HELP + slow)
     if pressed and found.state == "running":
         forecast_process.stop(workspace)
         st.rerun()
@@ -43,12 +45,7 @@ def _box(workspace: Workspace, key: str, arguments: list[str], was_running: bool
         st.progress(found.share, text=plain(found.message))
     elif found.state == "failed":
         st.error(plain(found.message), icon=":material/error:")
-    elif found.forecast is None:
-        st.caption(
-            "Minutes and memory are measured by beginning this very fit for some seconds, in the background."
-            + (" A job is running: the measure will be on the slow side." if busy else "")
-        )
-    else:
+    elif found.forecast is not None:
         _show(found.forecast)
 
 
@@ -60,17 +57,19 @@ def _show(forecast: Forecast) -> None:
     figures = (
         ("Time", f"{bound} {duration(forecast.seconds)}"),
         ("Memory", memory),
-        ("Parameters trained, frozen", f"{count(forecast.trained_parameters)}, {count(forecast.frozen_parameters)}"),
+        ("Trained parameters", count(forecast.trained_parameters)),
     )
-    for column, (name, value) in zip(st.columns([1, 0.8, 1.4]), figures, strict=True):
-        column.markdown(f":small[:gray[{name}]]  \n**{value}**")
-    for sentence in forecast.warnings:
-        st.markdown(f":small[:orange[:material/warning: {plain(sentence)}]]")
     cached = forecast.tiles - forecast.uncached_tiles
     kept = (
         f" Features of {cached} of {forecast.tiles} tiles are cached by now." if cached and forecast.cacheable else ""
     )
-    st.caption(plain(f"{forecast.how}{kept} {duration(forecast.reading_seconds)} of it go into reading and features."))
+    frozen = f" {count(forecast.frozen_parameters)} parameters stay frozen." if forecast.frozen_parameters else ""
+    how = f"{forecast.how}{kept} {duration(forecast.reading_seconds)} of it go into reading and features.{frozen}"
+    for index, (column, (name, value)) in enumerate(zip(st.columns([1.1, 0.9, 1.2]), figures, strict=True)):
+        told = plain(how) if index == 0 else None
+        column.markdown(f":small[:gray[{name}]]  \n**{value}**", help=told)
+    for sentence in forecast.warnings:
+        st.markdown(f":small[:orange[:material/warning: {plain(sentence)}]]")
 
 
 def count(number: int) -> str:

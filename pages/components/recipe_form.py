@@ -1,22 +1,25 @@
 """A form over a recipe: what there is to set, made from the recipe's own schema.
 
 Only settings that count for the chosen kind of training are shown, and those that one seldom touches only on request.
-What differs from the preset is marked. The values are kept beside the widgets, since Streamlit forgets a widget's value
-when it is not shown.
+What differs from the preset is marked, and what cannot work or works for nothing is told beside its setting. The values
+are kept beside the widgets, since Streamlit forgets a widget's value when it is not shown.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
-from annotated_types import Ge, Gt, Le, Lt, MultipleOf
 from pydantic.fields import FieldInfo
+from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
 from core.errors import InputError
 from core.training.recipe import DEFAULT_PRESET, PRESETS, Recipe, dump_recipe
 from core.training.recipe_files import MAX_BYTES, differences, read_recipe_file, with_settings
+from core.training.recipe_hints import Hint
 from pages.components.encoder_card import choose_encoder, choose_weights, show_encoder_card
 from pages.components.problems import plain
+from pages.components.setting_values import limits, number_step, shown, value_held, words
 
 PRESET_WORDS = {
     "head": "linear, in seconds, from few labels",
@@ -26,6 +29,7 @@ PRESET_WORDS = {
     "finetune": "then the encoder too; many labels",
     "fast": "smallest encoder, for a first look",
     "glnet-fpn": "GLNet's global branch, as published",
+    "glnet": "all of GLNet, as published: for a GPU, and hours",
     "unet": "U-Net on ResNet-34, to compare with",
 }
 GROUP_TITLES = {"Run": "What is trained", "Data": "Folds and pseudo-labels"}
@@ -65,18 +69,46 @@ _PRESET, _VALUES, _ROUND, _MORE = "recipe_preset", "recipe_values", "recipe_roun
 
 @dataclass(frozen=True, slots=True)
 class ChosenRecipe:
-    """The recipe of the form and the preset that it began with; ``recipe`` is None while a value is not allowed."""
+    """The recipe of the form and the preset that it began with.
+
+    ``recipe`` is None while a value is not allowed; ``obstacle`` says why a fit would refuse the recipe, None where it
+    would not.
+    """
 
     preset: str
     recipe: Recipe | None
+    obstacle: str | None
 
 
-def recipe_form(*, starting_heads: list[str]) -> ChosenRecipe:
-    """Show the form. ``starting_heads`` are the folders of runs whose head a fit may begin at."""
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What every setting's widget is drawn by."""
+
+    preset: str
+    values: dict[str, Any]
+    starting_heads: list[str]
+    hints: Mapping[str, list[Hint]]
+
+    def changed(self, key: str) -> bool:
+        """Whether a setting is another than the preset's."""
+        return bool(self.values[key] != getattr(PRESETS[self.preset], key))
+
+
+def recipe_form(*, starting_heads: list[str], look_over: Callable[[Recipe], list[Hint]]) -> ChosenRecipe:
+    """Show the form.
+
+    ``starting_heads`` are the folders of runs whose head a fit may begin at; ``look_over`` finds the hints of a recipe.
+    """
     preset = _choose_preset()
     values: dict[str, Any] = st.session_state.setdefault(_VALUES, _values_of(PRESETS[preset]))
     _take_in(values)
     _bar(preset, values)
+    recipe = _checked(preset, values, quiet=True)
+    hints = look_over(recipe) if recipe else []
+    by_key: dict[str, list[Hint]] = {}
+    for hint in hints:
+        by_key.setdefault(hint.key, []).append(hint)
+    form = _Form(preset, values, starting_heads, by_key)
     kind = _kind(values)
     more = bool(st.session_state.get(_MORE, False))
     groups: dict[str, list[str]] = {}
@@ -84,15 +116,21 @@ def recipe_form(*, starting_heads: list[str]) -> ChosenRecipe:
     for key, field in Recipe.model_fields.items():
         if key in _NOT_HERE or not _counts(field, kind):
             continue
-        if more or key in EVERYDAY or values[key] != getattr(PRESETS[preset], key):
+        if more or key in EVERYDAY or form.changed(key) or key in by_key:
             groups.setdefault(_extra(field)["group"], []).append(key)
         else:
             hidden += 1
     for group, keys in groups.items():
-        _group(group, keys, values, preset, starting_heads)
+        _group(group, keys, form)
     label = "Show all settings" if more or not hidden else f"Show all settings ({hidden} more)"
     st.toggle(label, key=_MORE)
-    return ChosenRecipe(preset, _checked(preset, values))
+    return ChosenRecipe(preset, _checked(preset, values), _obstacle(hints))
+
+
+def _obstacle(hints: list[Hint]) -> str | None:
+    """The first thing that stops the recipe, with the name that its setting has here."""
+    first = next((hint for hint in hints if hint.stops), None)
+    return f"{_title(first.key)}: {first.sentence}" if first else None
 
 
 def _choose_preset() -> str:
@@ -123,14 +161,7 @@ def _take_in(values: dict[str, Any]) -> None:
     for key in Recipe.model_fields:
         held = st.session_state.get(widget_key(key))
         if held is not None:
-            values[key] = _value_held(Recipe.model_fields[key], held)
-
-
-def _value_held(field: FieldInfo, held: Any) -> Any:
-    """A setting's value from what its widget keeps; the inverse of ``_shown``."""
-    if get_origin(field.annotation) is tuple:
-        return _numbers(held) if isinstance(held, str) else tuple(held)
-    return held
+            values[key] = value_held(Recipe.model_fields[key], held)
 
 
 def _values_of(recipe: Recipe) -> dict[str, Any]:
@@ -197,21 +228,42 @@ def _counts(field: FieldInfo, kind: str) -> bool:
     return "all" in uses or kind in uses
 
 
-def _group(group: str, keys: list[str], values: dict[str, Any], preset: str, starting_heads: list[str]) -> None:
-    changed = sum(values[key] != getattr(PRESETS[preset], key) for key in keys)
-    title = GROUP_TITLES.get(group, group)
-    label = f"{title}{_summary(group, values)}" + (f" :orange[● {changed} changed]" if changed else "")
+def _group(group: str, keys: list[str], form: _Form) -> None:
+    changed = sum(map(form.changed, keys))
+    label = f"{GROUP_TITLES.get(group, group)}{_summary(group, form.values)}"
+    label += f" :orange[● {changed} changed]" if changed else ""
+    label += _hint_mark([hint for key in keys for hint in form.hints.get(key, [])])
     icon = GROUP_ICONS.get(group, "tune")
-    box = st.expander(label, icon=f":material/{icon}:", key=f"recipe_group_{group}", on_change="rerun")
+    box = _expander(label, icon=f":material/{icon}:", key=f"recipe_group_{group}")
     if not box.open:  # the names of all encoders alone take seconds to read
         return
     with box:
         for first in range(0, len(keys), 2):
             for key, place in zip(keys[first : first + 2], st.columns(2, gap="medium"), strict=False):
                 with place:
-                    _setting(key, values, preset, starting_heads)
+                    _setting(key, form)
+                    for hint in form.hints.get(key, []):
+                        colour, icon = ("red", "block") if hint.stops else ("orange", "lightbulb")
+                        st.markdown(f":small[:{colour}[:material/{icon}: {plain(hint.sentence)}]]")
         if group == "Encoder":
-            show_encoder_card(values["encoder"], values["weights"])
+            show_encoder_card(form.values["encoder"], form.values["weights"])
+
+
+def _expander(label: str, *, icon: str, key: str) -> ExpanderContainer:
+    """An expander that stays open when its label changes, which makes another widget of it."""
+    last, was_open = st.session_state.get(f"{key}_was", (label, False))
+    if last != label:
+        st.session_state[key] = was_open
+    box = st.expander(label, icon=icon, key=key, on_change="rerun")
+    st.session_state[f"{key}_was"] = (label, bool(box.open))
+    return box
+
+
+def _hint_mark(hints: list[Hint]) -> str:
+    """What a folded group says of the hints in it."""
+    if any(hint.stops for hint in hints):
+        return " :red[:material/block: cannot work]"
+    return " :orange[:material/lightbulb:]" if hints else ""
 
 
 def _summary(group: str, values: dict[str, Any]) -> str:
@@ -227,25 +279,30 @@ def _summary(group: str, values: dict[str, Any]) -> str:
     return f" :gray[· {plain(str(told))}]" if told else ""
 
 
-def _setting(key: str, values: dict[str, Any], preset: str, starting_heads: list[str]) -> None:
+def _setting(key: str, form: _Form) -> None:
     """One setting's widget."""
     field = Recipe.model_fields[key]
     widget = widget_key(key)
-    usual = getattr(PRESETS[preset], key)
+    usual = getattr(PRESETS[form.preset], key)
     if st.session_state.get(widget) is None:
-        st.session_state[widget] = _shown(field, values[key])
-    mark = f" :orange[● {preset}: {_words(usual)}]" if values[key] != usual else ""
-    label = TITLES.get(key, key.replace("_", " ").capitalize()) + mark
+        st.session_state[widget] = shown(field, form.values[key])
+    mark = f" :orange[● was {words(usual)}]" if form.changed(key) else ""
+    label = _title(key) + mark
     told = f"{(field.description or '')[:1].upper()}{(field.description or '')[1:]}. On the command line: `{key}`."
     if key == "encoder":
         choose_encoder(label, key=widget, help_text=told, weights_key=widget_key("weights"))
     elif key == "weights":
-        choose_weights(label, values["encoder"], key=widget, help_text=told)
+        choose_weights(label, form.values["encoder"], key=widget, help_text=told)
     elif key == "start":
-        options = list(dict.fromkeys(["", *starting_heads, st.session_state[widget]]))
+        options = list(dict.fromkeys(["", *form.starting_heads, st.session_state[widget]]))
         st.selectbox(label, options, format_func=_run_name, key=widget, help=told)
     else:
         _by_type(field, label, widget, told)
+
+
+def _title(key: str) -> str:
+    """What a setting is called here."""
+    return TITLES.get(key, key.replace("_", " ").capitalize())
 
 
 def widget_key(key: str) -> str:
@@ -269,62 +326,12 @@ def _by_type(field: FieldInfo, label: str, widget: str, told: str) -> None:
 
 
 def _number(field: FieldInfo, label: str, widget: str, told: str) -> None:
-    low, high, step = _limits(field)
+    low, high, step = limits(field)
     if field.annotation is int:
         bounds = (None if bound is None else int(bound) for bound in (low, high))
         st.number_input(label, *bounds, step=int(step or 1), key=widget, help=told)
         return
-    usual = float(field.default)
-    step = 0.05 if (high or 2) <= 1 and (usual == 0 or usual >= 0.05) else 10.0 ** _digits(usual or 1.0) / 2
-    st.number_input(label, low, high, step=step, format="%g", key=widget, help=told)
-
-
-def _digits(value: float) -> int:
-    """The place of the first digit: 0 for 2.5, -3 for 0.002."""
-    return int(f"{value:e}".partition("e")[2])
-
-
-def _limits(field: FieldInfo) -> tuple[float | None, float | None, float | None]:
-    """Lowest and highest value and step; a bound that is itself excluded is left to the recipe to refuse."""
-    low = high = step = None
-    for rule in field.metadata:
-        if isinstance(rule, Ge | Gt):
-            low = float(getattr(rule, "ge", getattr(rule, "gt", 0)))
-        elif isinstance(rule, Le | Lt):
-            high = float(getattr(rule, "le", getattr(rule, "lt", 0)))
-        elif isinstance(rule, MultipleOf):
-            step = float(rule.multiple_of)  # type: ignore[arg-type]
-    return low, high, step
-
-
-def _numbers(text: str) -> tuple[int | float | str, ...]:
-    """What a person typed as a list; what is no number stays as it is, for the recipe to refuse."""
-    found: list[int | float | str] = []
-    for part in text.split(","):
-        word = part.strip()
-        if word:
-            try:
-                found.append(float(word) if any(mark in word for mark in ".e") else int(word))
-            except ValueError:
-                found.append(word)
-    return tuple(found)
-
-
-def _shown(field: FieldInfo, value: Any) -> Any:
-    """A setting's value as its widget keeps it: a list to choose from, or text for other lists."""
-    if not isinstance(value, tuple):
-        return value
-    if get_origin(get_args(field.annotation)[0]) is Literal:
-        return list(value)
-    return ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return plain(f"{value:g}" if isinstance(value, float) else str(value)) or "none"
+    st.number_input(label, low, high, step=number_step(field), format="%g", key=widget, help=told)
 
 
 def _run_name(folder: str) -> str:

@@ -1,6 +1,7 @@
 """The runs of a workspace: all in a table, one looked at closely, and runs that come and go as a zip."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import InputError
-from core.training.model_card import model_card
+from core.evaluation.intervals import FEW_TILES
+from core.jobs.fits import Fit, list_fits
+from core.jobs.outcome import JobState
+from core.training.model_card import cross_validation, model_card
 from core.training.recipe import Recipe, dump_recipe
 from core.training.recipe_files import differences
 from core.training.run_archive import MODEL_CARD, archive_bytes, import_run
@@ -17,6 +21,7 @@ from core.training.runs import Run, RunCard, list_runs, read_recipe
 from core.workspace import Workspace
 from pages.components.forecast_box import count
 from pages.components.problems import plain
+from pages.components.run_scores import run_scores
 
 HERE = Path(__file__).resolve().parent
 _ROUND = "runs_import_round"  # a new number empties the uploader
@@ -26,14 +31,20 @@ _CHOSEN = "runs_chosen"
 def runs_table(workspace: Workspace) -> None:
     """The table, the run that is chosen, and the import."""
     runs = list_runs(workspace.runs)
+    fits = {fit.name: fit for fit in list_fits(workspace)}
+    begun = [fit for fit in fits.values() if fit.folder is None and fit.job and not fit.state.ended]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Runs", anchor=False, width="stretch")
         with st.popover("Import a run", icon=":material/upload:"):
             _import(workspace)
-    if not runs:
-        st.caption("No finished run yet.")
+    if not runs and not begun:
+        st.caption("No run yet. What you train appears here, with its score, its recipe and a model card.")
         return
-    st.dataframe(pd.DataFrame([_row(run) for run in runs]), hide_index=True, column_config=_COLUMNS, key="runs_rows")
+    rows = [*({"run": fit.name, "state": fit.state.value} for fit in begun), *(_row(run, fits) for run in runs)]
+    table = pd.DataFrame(rows)
+    st.dataframe(table.dropna(axis="columns", how="all"), hide_index=True, column_config=_COLUMNS, key="runs_rows")
+    if not runs:
+        return
     with st.container(horizontal=True):
         st.page_link(HERE.parent / "evaluate.py", label="Evaluate a run", icon=":material/analytics:")
         st.page_link(HERE.parent / "compare.py", label="Compare two", icon=":material/compare:")
@@ -42,10 +53,17 @@ def runs_table(workspace: Workspace) -> None:
 
 _COLUMNS = {
     "trained": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
+    "state": st.column_config.TextColumn(help="Cancelled and failed runs keep the best there was by then"),
     "validation mIoU": st.column_config.NumberColumn(
         format="%.3f", help="On the validation tiles, which were watched while it trained"
     ),
+    "95 % interval": st.column_config.TextColumn(
+        help="Of the validation mIoU: how far off it may be because only these tiles were looked at"
+    ),
     "validated on": st.column_config.TextColumn(help="The tiles of the validation mIoU"),
+    "left-out mIoU": st.column_config.TextColumn(
+        help="Of folds: each member on the tiles that it never saw, with its 95 % interval"
+    ),
     "labels": st.column_config.TextColumn(help="Where the labels came from, and their version"),
     "features, s": st.column_config.NumberColumn(format="%.1f"),
     "training, s": st.column_config.NumberColumn(format="%.1f"),
@@ -53,12 +71,16 @@ _COLUMNS = {
 }
 
 
-def _row(run: Run) -> dict[str, Any]:
+def _row(run: Run, fits: Mapping[str, Fit]) -> dict[str, Any]:
     card = run.card
+    crossed = cross_validation(card)
     return {
         "run": run.name,
+        "state": _state(card, fits.get(run.name)),
         "validation mIoU": card.validation["miou"] if card.validation else None,
-        "validated on": ", ".join(card.validation.get("tiles", [])) if card.validation else "no tile",
+        "95 % interval": _interval(card.validation) or None,
+        "validated on": _validated_on(card.validation) if card.validation else "no tile",
+        "left-out mIoU": f"{crossed['miou']:.3f} ({_interval(crossed)})" if crossed else None,
         "recipe": card.recipe_name,
         "kind": card.head,
         "labels": _labels(card),
@@ -68,9 +90,27 @@ def _row(run: Run) -> dict[str, Any]:
         "instances": sum(amount["instances"] for amount in card.classes.values()),
         "encoder": card.encoder,
         "features, s": card.features_seconds,
-        "state": card.state,
         "trained": datetime.fromisoformat(card.created),
     }
+
+
+def _state(card: RunCard, fit: Fit | None) -> str:
+    """A run that is not over has the state of its job: its card only knows that it was stopped."""
+    if fit is not None and fit.job is not None and (not fit.state.ended or fit.state is JobState.FAILED):
+        return fit.state.value
+    return card.state
+
+
+def _interval(scores: Mapping[str, Any] | None) -> str:
+    """Of the mIoU; empty where it was not kept, as in runs of before."""
+    ends = ((scores or {}).get("interval") or {}).get("miou")
+    return f"{ends[0]:.2f} to {ends[1]:.2f}" if ends else ""
+
+
+def _validated_on(validation: Mapping[str, Any]) -> str:
+    names = validation.get("tiles", [])
+    few = f"{len(names)} tile{'s' if names[1:] else ''} only: " if len(names) < FEW_TILES else ""
+    return few + ", ".join(names)
 
 
 def _labels(card: RunCard) -> str:
@@ -92,7 +132,9 @@ def _one_run(runs: list[Run]) -> None:
             st.error(plain(str(error)), icon=":material/error:")
             return
         _headline(run.card)
-        about, settings, carry = st.tabs(["Model card", "Recipe", "Export"])
+        scores, about, settings, carry = st.tabs(["Scores", "Model card", "Recipe", "Export"])
+        with scores:
+            run_scores(run.card)
         with about, st.container(height=460, border=False):
             st.markdown(re.sub(r"^#", "####", card, flags=re.MULTILINE))  # its headings stand below the page's
         with settings:
@@ -103,7 +145,6 @@ def _one_run(runs: list[Run]) -> None:
 
 def _headline(card: RunCard) -> None:
     facts = [
-        f"validation mIoU **{card.validation['miou']:.3f}**" if card.validation else "not validated",
         f"{count(card.head_parameters)} trained parameters",
         f"seed {card.seed}",
         f"recipe `{card.recipe_hash[:8]}`" if card.recipe_hash else "",

@@ -6,10 +6,11 @@ import torch
 from safetensors.torch import save_file
 
 from models import lite_weights
+from models.build import build_network
 from models.checkpoint import FORMAT, load_head, pack_head
 from models.errors import ModelError
 from models.heads import ContextLinearHead, ConvolutionalHead
-from models.networks import Context, build_network
+from models.networks import Context
 
 
 @pytest.mark.parametrize(

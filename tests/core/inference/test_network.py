@@ -20,7 +20,8 @@ from core.training.cell_grid import cell_grid
 from core.training.recipe import Recipe
 from core.training.runs import RunCard, finish_run, start_run
 from core.workspace import open_workspace
-from models.networks import NetworkOutput, build_network
+from models.build import build_network
+from models.networks import NetworkOutput
 from tests.core.training.scenes import scene, write_pair, write_scenes
 
 CARD = RunCard(
@@ -54,6 +55,7 @@ class StandIn(nn.Module):
 
     kind = "network"
     alignment = 32
+    whole_tile = False
 
     def __init__(self, *, smallest=32, surroundings="none", at_training_size=False):
         super().__init__()

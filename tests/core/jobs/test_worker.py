@@ -2,19 +2,13 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-import pytest
-
-from core.database import Database
-from core.errors import InputError, NotSavedError
 from core.jobs import log, queue, worker
 from core.jobs.outcome import JobState
 from core.jobs.slots import set_slots
 from tests.core.jobs import stand_in
+from tests.core.jobs.processes import running
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -100,48 +94,6 @@ def test_jobs_run_in_the_order_that_they_were_moved_to(bench):
     bench.until_state(a, JobState.DONE)
 
 
-def test_a_fit_is_paused_outlives_its_worker_and_goes_on_from_its_checkpoint(bench, tmp_path):
-    out = tmp_path / "run"
-    out.mkdir()
-    job = bench.submit("count", str(out), "60", "--out", str(out), kind="fit")
-    bench.start()
-    bench.until_said(job)
-    queue.pause(bench.workspace, job)
-    paused = bench.until_state(job, JobState.PAUSED)
-    reached = int((out / "checkpoint").read_text())
-    assert reached < 60
-    assert paused.has_checkpoint
-    bench.until(lambda: worker.live_worker(bench.workspace, "cpu") is None)
-    bench.keep_going()
-    assert bench.job(job).state == JobState.PAUSED, "nothing but a person starts it again"
-    queue.resume(bench.workspace, job)
-    bench.keep_going()
-    done = bench.until_state(job, JobState.DONE)
-    assert done.arguments[-1] == "--resume"
-    assert [point["epoch"] for point in log.read_metrics(bench.workspace, job)] == list(range(1, 61))
-
-
-def test_a_job_that_takes_its_time_to_stop_can_be_ended_now(bench, monkeypatch):
-    monkeypatch.setenv(stand_in.GRACE_VARIABLE, "60")
-    job = bench.submit("stubborn")
-    bench.start()
-    bench.until_said(job)
-    queue.end_now(bench.workspace, job)
-    assert bench.job(job).state == JobState.RUNNING, "nobody asked it to stop yet"
-    queue.pause(bench.workspace, job)
-    assert bench.job(job).pausing
-    queue.end_now(bench.workspace, job)
-    bench.until_state(job, JobState.PAUSED)
-
-
-def test_a_job_that_ran_out_of_memory_says_so_and_can_be_tried_again(bench):
-    job = bench.submit("crash", "CUDA out of memory. Tried to allocate 2.00 GiB")
-    bench.start()
-    assert "Memory ran out" in bench.until_state(job, JobState.FAILED).message
-    queue.resume(bench.workspace, job)
-    assert bench.job(job).state == JobState.QUEUED
-
-
 def test_jobs_of_two_devices_run_side_by_side(bench):
     first, second = bench.submit("wait", str(bench.flag)), bench.submit("wait", str(bench.flag), device="cuda")
     bench.keep_going()
@@ -160,72 +112,6 @@ def test_a_queued_job_that_is_cancelled_never_begins(bench):
     bench.start()
     bench.until_state(other, JobState.DONE)
     assert "a begins" not in record.read_text()
-
-
-def test_a_running_job_that_is_cancelled_stops_and_keeps_what_it_finished(bench):
-    job = bench.submit("wait", str(bench.flag))
-    bench.start()
-    bench.until_said(job)
-    queue.cancel(bench.workspace, job)
-    view = bench.until_state(job, JobState.CANCELLED)
-    assert view.exit_status == 130
-    assert "kept" in view.message
-    assert Path(f"{bench.flag}.kept").exists()
-    assert not psutil.pid_exists(view.process.pid)
-
-
-def test_a_cancelled_job_that_ignores_the_signal_is_killed_with_its_children(bench):
-    job = bench.submit("stubborn")
-    bench.start()
-    bench.until_said(job)
-    grandchild = int(log.read_progress(bench.workspace, job).done)
-    assert psutil.pid_exists(grandchild)
-    queue.cancel(bench.workspace, job)
-    assert bench.job(job).cancelling
-    view = bench.until_state(job, JobState.CANCELLED)
-    assert "by force" in view.message
-    bench.until(lambda: not running(grandchild))
-
-
-def test_what_a_killed_job_had_started_does_not_go_on_without_it(bench):
-    job = bench.submit("stubborn")
-    bench.start()
-    bench.until_said(job)
-    grandchild = int(log.read_progress(bench.workspace, job).done)
-    os.kill(bench.job(job).process.pid, signal.SIGKILL)
-    bench.until_state(job, JobState.LOST)
-    bench.until(lambda: not running(grandchild))
-
-
-def test_bad_input_fails_the_job_with_the_sentence_of_the_command(bench):
-    job = bench.submit("bad")
-    bench.start()
-    view = bench.until_state(job, JobState.FAILED)
-    assert view.message == "The folder /nowhere holds no image; choose another."
-    assert view.exit_status == 2
-
-
-def test_a_crash_fails_the_job_and_its_last_lines_can_be_read(bench):
-    job = bench.submit("crash")
-    bench.start()
-    view = bench.until_state(job, JobState.FAILED)
-    assert "the crash that was asked for" in view.message
-    lines = log.tail(bench.workspace, job)
-    assert lines[0].startswith("Traceback")
-    assert lines[-1] == "RuntimeError: the crash that was asked for"
-
-
-def test_a_killed_job_shows_as_lost_with_its_last_lines_and_the_next_one_runs(bench):
-    job, after = bench.submit("wait", str(bench.flag)), bench.submit("hold", str(bench.flag) + ".record", "a")
-    bench.start()
-    bench.until_said(job)
-    with log.log_path(bench.workspace, job).open("a") as stream:
-        stream.write("a last word\n")
-    os.kill(bench.job(job).process.pid, signal.SIGKILL)
-    view = bench.until_state(job, JobState.LOST)
-    assert "memory" in view.message
-    assert log.tail(bench.workspace, job) == ["a last word"]
-    bench.until_state(after, JobState.DONE)
 
 
 def test_a_job_goes_on_when_its_worker_is_killed_and_ends_as_done(bench):
@@ -340,64 +226,3 @@ def test_a_job_that_cannot_be_started_fails_with_a_sentence(bench):
     bench.start()
     view = bench.until_state(job, JobState.FAILED)
     assert "could not be started (File exists)" in view.message
-
-
-def run_here(bench):
-    """A worker in a thread, so that what it calls can be made to fail."""
-    options = {"command": stand_in.PREFIX, "idle": 0.3}
-    thread = threading.Thread(target=worker.run_worker, args=(bench.workspace, "cpu"), kwargs=options)
-    thread.start()
-    return thread
-
-
-def test_the_end_of_a_job_is_written_down_when_a_full_disk_has_room_again(bench, monkeypatch):
-    monkeypatch.setattr(worker, "_DISK_FULL_SECONDS", 0.05)
-    settle, refusals = queue.settle, []
-
-    def refuse_twice(*arguments, **options):
-        if len(refusals) < 2:
-            refusals.append(options)
-            raise NotSavedError("the disk is full")
-        settle(*arguments, **options)
-
-    monkeypatch.setattr(queue, "settle", refuse_twice)
-    job = bench.submit("bad")
-    thread = run_here(bench)
-    view = bench.until_state(job, JobState.FAILED)
-    thread.join(20)
-    assert (len(refusals), view.exit_status) == (2, 2)
-
-
-def test_a_job_whose_start_could_not_be_written_down_has_not_begun_and_is_started_later(bench, monkeypatch):
-    monkeypatch.setattr(worker, "_DISK_FULL_SECONDS", 0.05)
-    write, refusals = Database.write, []
-
-    @contextmanager
-    def refuse_once(database):
-        with write(database) as session:
-            yield session
-            if not refusals and any(row.state == JobState.RUNNING for row in session.dirty):
-                refusals.append(session)
-                raise NotSavedError("the disk is full")
-
-    monkeypatch.setattr(Database, "write", refuse_once)
-    record = bench.workspace.root / "record"
-    job = bench.submit("hold", str(record), "a")
-    thread = run_here(bench)
-    bench.until_state(job, JobState.DONE)
-    thread.join(20)
-    assert refusals
-    assert record.read_text() == "a begins\na ends\n"
-
-
-def test_a_workspace_whose_jobs_cannot_be_written_is_reported(bench):
-    bench.workspace.jobs.write_text("a file where the folder should be")
-    with pytest.raises(InputError, match=r"worker .* could not be started"):
-        bench.start()
-
-
-def running(pid):
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -16,6 +16,18 @@ VALIDATION = {
     **{figure: {"urban": 0.4, "forest": 0.6} for figure in ("iou", "f1", "precision", "recall")},
 }
 
+NARROW, WIDE = {"miou": [0.41, 0.59], "iou": {"urban": [0.2, 0.5]}}, {"miou": [0.0, 1.0], "iou": {}}
+CROSSED = {**VALIDATION, "tiles": 6, "miou": 0.512, "interval": NARROW, "note": None, "confusion": [], "per_tile": []}
+FOLDS = {
+    "members": 2,
+    "cross_validation": CROSSED,
+    "fold_members": [
+        {"left_out": ["1", "2", "3"], "miou": 0.4, "seconds": 1.0},
+        {"left_out": ["4", "5", "6"], "miou": 0.6, "seconds": 2.0},
+    ],
+}
+"""What a fit with folds measures of its members on the tiles that each had not seen."""
+
 
 def write_run(folder: Path, settings=(), **changes) -> Path:
     """A finished run with a small linear head; ``changes`` go into its card."""

@@ -151,7 +151,7 @@ def test_a_tile_of_one_colour_can_be_scaled_by_itself(extractor):
 
 
 def test_colours_and_views_are_part_of_the_identity_where_they_are_not_the_usual_ones(extractor):
-    usual = f"{extractor.encoder.identity}-1m-fp32-1"  # what is in people's caches by this name stays valid
+    usual = f"{extractor.encoder.identity}-1m-fp32-2"  # what is in people's caches by this name stays valid
     assert extractor.identity == usual
     others = [
         changed(extractor, **options).identity

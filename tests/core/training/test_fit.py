@@ -55,6 +55,8 @@ def test_a_fit_leaves_a_whole_run_and_says_what_it_did(tmp_path, data, cache, pr
     assert result["classes"]["urban"]["pixels"] == 2 * 4 * 64 * 64
     assert result["missing_classes"] == ["rangeland", "barren"]
     assert result["validation"]["tiles"] == ["3"]
+    assert [row["tile"] for row in result["validation"]["per_tile"]] == ["3"]
+    assert result["validation"]["interval"]["miou"] == [0.0, 1.0]  # one tile tells nothing of others
     (run,) = list_runs(tmp_path / "runs")
     assert (run.name, run.card.state) == ("first", "finished")
     assert set(run.card.training_tiles) == {"1", "2"}

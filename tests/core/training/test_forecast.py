@@ -66,6 +66,26 @@ def test_the_forecast_of_a_head_is_within_a_factor_of_three(told, data, cache, t
     assert took / 3 < told.seconds < took * 3
 
 
+@pytest.mark.parametrize("several", [["folds=3"], ["members=6"], ["folds=3", "members=3"]])
+def test_the_forecast_of_several_heads_is_within_a_factor_of_three(told, data, cache, tmp_path, several):
+    recipe = (HEAD[0], [*HEAD[1], *several])
+    took = timed_fit(data, cache, tmp_path / "run", recipe)  # before the forecast: both find the features there
+    seconds = forecast_of(data, cache, recipe).seconds
+    assert took / 3 < seconds < took * 3
+
+
+def test_members_and_folds_are_told_at_the_cost_of_each_and_of_judging_what_was_left_out(told, data, cache):
+    one = forecast_of(data, cache, HEAD)
+    several = forecast_of(data, cache, (HEAD[0], [*HEAD[1], "folds=3", "members=4"]))
+    assert several.seconds - several.reading_seconds > 4 * (one.seconds - one.reading_seconds)
+
+
+def test_a_network_that_takes_long_on_a_processor_is_warned_of(data, cache):
+    recipe = (NETWORK[0], [*NETWORK[1], "epochs=1000", "steps=1000"])
+    assert any("hours on this processor" in warning for warning in forecast_of(data, cache, recipe).warnings)
+    assert not any("hours on" in warning for warning in forecast_of(data, cache, NETWORK).warnings)
+
+
 def test_the_forecast_of_a_network_is_within_a_factor_of_three(data, cache, tmp_path):
     told = forecast_of(data, cache, NETWORK)
     took = timed_fit(data, cache, tmp_path / "run", NETWORK)
@@ -138,7 +158,8 @@ def test_training_goes_on_until_there_is_a_model_to_hand_over():
 
 def test_members_folds_and_rounds_repeat_the_training_where_they_count():
     assert _repeats(load_recipe("head", ["members=8", "folds=4", "pseudo_rounds=1"])) == 64
-    assert _repeats(load_recipe("decoder", ["members=8", "folds=4"])) == 4
+    assert _repeats(load_recipe("decoder", ["members=8"])) == 8
+    assert _repeats(load_recipe("head-convolutional", ["members=8", "folds=4"])) == 4
     assert _repeats(load_recipe("head", ["members=1"])) == 1
 
 

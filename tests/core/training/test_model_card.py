@@ -2,7 +2,7 @@ import pytest
 
 from core.training.model_card import limits, model_card
 from core.training.runs import read_run
-from tests.core.training.run_files import keep_evaluation, write_run
+from tests.core.training.run_files import FOLDS, VALIDATION, WIDE, keep_evaluation, write_run
 
 
 @pytest.fixture
@@ -52,11 +52,33 @@ def test_scores_of_an_older_run_of_the_same_name_are_not_taken(folder, tmp_path)
     assert "0.321" not in model_card(read_run(folder))
 
 
+def test_the_score_of_folds_says_on_how_many_left_out_tiles_and_how_sure_it_is(folder):
+    text = card_of(folder, measured=FOLDS, validation=None)
+    assert "Cross-validation: mIoU 0.512 (95 % interval 0.410 to 0.590)" in text
+    assert "measured on 6 left-out tiles: each of 2 members on those that it never saw" in text
+    assert "urban | 0.400 (95 % interval 0.200 to 0.500)" in text
+    assert "None was measured" not in text
+
+
+def test_the_interval_of_a_validation_is_told_and_few_tiles_loudly(folder):
+    note = "Measured on 1 tile only: nothing can be said of other tiles, so the interval is the whole range."
+    text = card_of(folder, validation={**VALIDATION, "interval": WIDE, "note": note})
+    assert "Validation: mIoU 0.500 (95 % interval 0.000 to 1.000)" in text
+    assert f"**{note}**" in text
+
+
+def test_folds_whose_members_judged_nothing_have_no_score(folder):
+    text = card_of(folder, measured={"members": 1, "cross_validation": None}, validation=None)
+    assert "Cross-validation" not in text
+    assert "None was measured" in text
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"validation": None}, "never scored on tiles that it had not trained on"),
         ({}, "Its only score is on the tiles"),
+        ({"validation": None, "measured": FOLDS}, "Its members were scored on tiles that each had not seen"),
         ({"state": "cancelled"}, "stopped by hand"),
         ({"missing_classes": ["water", "barren"]}, "never predicts water and barren"),
         ({"classes": {"urban": {"instances": 3, "pixels": 9}}}, "Few labelled instances of urban (3)"),

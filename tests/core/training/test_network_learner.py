@@ -201,3 +201,18 @@ def test_a_part_of_a_batch_keeps_its_places():
     assert len(part) == 2
     assert part.context.boxes[:, 0].tolist() == [4, 8]
     assert part.context.mean[:, 0].tolist() == [3, 6]
+
+
+def test_where_torch_cannot_compile_it_says_so_once_and_goes_on():
+    from torch._dynamo.exc import TorchDynamoException
+
+    said = []
+    made, batch = learner(recipe(compile=True), tell=said.append)
+
+    def cannot(*_arguments, **_options):
+        raise TorchDynamoException("no C++ compiler was found\nand more")
+
+    made.network._compiled_call_impl = cannot
+    made.step(batch)
+    made.step(batch)
+    assert said == ["torch cannot compile this network here (no C++ compiler was found); it runs as it is"]

@@ -13,6 +13,7 @@ from tests.core.training.scenes import scene
 
 CPU = torch.device("cpu")
 TILES = (WorkingTile("a", *scene(0)), WorkingTile("b", *scene(1)))
+SIDE = 64
 DRAWS = [Draw(index % 2, 8 * index, 150 - 8 * index, 1000 + index) for index in range(12)]
 
 
@@ -30,7 +31,7 @@ def same(one, other):
 
 
 def test_batches_hold_every_draw_in_order():
-    maker = PatchMaker(TILES, recipe(augmentation="none", dihedral=False), place=False)
+    maker = PatchMaker(TILES, recipe(augmentation="none", dihedral=False), place=False, side=SIDE)
     made = list(batches(maker, DRAWS, size=5, device=CPU))
     assert [len(batch) for batch in made] == [5, 5, 2]
     for draw, image, classes in zip(
@@ -46,7 +47,9 @@ def test_batches_hold_every_draw_in_order():
 
 @pytest.mark.parametrize("surroundings", ["none", "two-scales"])
 def test_batches_made_ahead_by_threads_are_the_same(surroundings):
-    maker = PatchMaker(TILES, recipe(augmentation="heavy", surroundings=surroundings), place=surroundings != "none")
+    maker = PatchMaker(
+        TILES, recipe(augmentation="heavy", surroundings=surroundings), place=surroundings != "none", side=SIDE
+    )
     parts = [DRAWS[start : start + 2] for start in range(0, 12, 2)]
     plain = [maker.batch(part) for part in parts]
     threaded = list(ahead(maker.batch, parts, workers=3))
@@ -78,7 +81,7 @@ def test_what_a_thread_raises_arrives():
 
 def one_patch(tile, *, mirrored, turns, surroundings):
     """The batch of a draw whose seed gives just this move."""
-    maker = PatchMaker([tile], recipe(augmentation="none", surroundings=surroundings), place=True)
+    maker = PatchMaker([tile], recipe(augmentation="none", surroundings=surroundings), place=True, side=SIDE)
     augmentation = maker._augmentation()
     seed = next(
         s
@@ -104,7 +107,7 @@ def test_surroundings_turn_with_their_patch(surroundings):
 
 
 def test_surroundings_of_an_enlarged_patch_are_enlarged_with_it():
-    maker = PatchMaker([TILES[0]], recipe(augmentation="heavy", surroundings="two-scales"), place=True)
+    maker = PatchMaker([TILES[0]], recipe(augmentation="heavy", surroundings="two-scales"), place=True, side=SIDE)
     augmentation = maker._augmentation()
     seed = next(s for s in range(500) if augmentation.move(s).scale > 1.7)
     scale = augmentation.move(seed).scale

@@ -25,13 +25,6 @@ def test_it_fills_the_fields_of_a_card(tmp_path):
     assert {"system", "processor", "cores", "torch threads", "memory"} <= set(card.environment)
 
 
-def test_the_code_version_names_the_commit_only_in_a_checkout_of_its_own(tmp_path):
-    assert provenance.code_version().startswith("0.")
-    assert provenance._git_commit(tmp_path) is None
-    (tmp_path / ".git").mkdir()
-    assert provenance._git_commit(tmp_path) is None
-
-
 def test_a_card_without_these_fields_still_loads(tmp_path):
     import json
 

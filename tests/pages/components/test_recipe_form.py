@@ -4,16 +4,20 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.training.recipe import PRESETS, Recipe, load_recipe
-from pages.components import recipe_form
 from pages.components.recipe_form import EVERYDAY, GROUP_ICONS, PRESET_WORDS
 
 
 def script():
+    from functools import partial
+
     import streamlit as st
 
+    from core.training.recipe_hints import recipe_hints
     from pages.components.recipe_form import recipe_form
 
-    st.session_state["chosen"] = recipe_form(starting_heads=["/runs/earlier"])
+    st.session_state["chosen"] = recipe_form(
+        starting_heads=["/runs/earlier"], look_over=partial(recipe_hints, training_tiles=4, gpu=False)
+    )
 
 
 def open_script(preset, settings):
@@ -25,7 +29,7 @@ def open_script(preset, settings):
     if "opened" not in st.session_state:
         st.session_state["opened"] = True
         recipe_form._start_from(load_recipe(preset, settings))
-    st.session_state["chosen"] = recipe_form.recipe_form(starting_heads=[])
+    st.session_state["chosen"] = recipe_form.recipe_form(starting_heads=[], look_over=lambda recipe: [])
 
 
 @pytest.fixture
@@ -164,8 +168,32 @@ def test_an_opened_recipe_fills_the_form():
     assert chosen(opened("decoder", settings)).recipe == load_recipe("decoder", settings)
 
 
-def test_lists_that_people_type_are_read():
-    assert recipe_form._numbers("1, 5,15") == (1, 5, 15)
-    assert recipe_form._numbers("0.5, 2") == (0.5, 2)
-    assert recipe_form._numbers("1, x") == (1, "x")
-    assert recipe_form._numbers("") == ()
+def notes(app):
+    return [text.value for text in app.markdown if "lightbulb" in text.value or "material/block" in text.value]
+
+
+def test_what_cannot_work_is_told_beside_its_setting_and_on_its_group(app):
+    choose(app, "folds", 9)
+    assert any("9 folds need as many labelled training tiles" in note for note in notes(app))
+    assert "cannot work" in next(box.label for box in app.expander if box.label.startswith("Folds"))
+    assert app.session_state["chosen"].obstacle.startswith("Folds: Each fold leaves out whole tiles")
+    choose(app, "folds", 4)
+    assert app.session_state["chosen"].obstacle is None
+    assert notes(app) == []
+
+
+def test_what_is_wasteful_is_told_and_is_no_obstacle(app):
+    choose(app, "train", "decoder")
+    assert any("On a processor a network takes" in note for note in notes(app))
+    assert app.session_state["chosen"].obstacle is None
+
+
+def test_a_seldom_used_setting_is_shown_once_there_is_something_to_say_of_it(app):
+    assert widget(app, "more_resolutions_m") is None
+    choose(app, "train", "decoder")
+    assert widget(app, "decoder_attention") is None
+    app.session_state["recipe_values"]["decoder_attention"] = "scse"
+    app.run()
+    choose(app, "decoder", "pan")
+    assert widget(app, "decoder_attention") is not None
+    assert any("has none; unet and unetplusplus have" in note for note in notes(app))

@@ -5,10 +5,14 @@ import io
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.jobs import queue
+from core.jobs.outcome import JobState
+from core.tables import Job
 from core.training.run_archive import archive_bytes
 from core.training.runs import list_runs
 from core.workspace import Workspace, open_workspace
-from tests.core.training.run_files import write_run
+from pages.components.problems import plain
+from tests.core.training.run_files import FOLDS, NARROW, VALIDATION, WIDE, write_run
 
 
 def script(root, looking):
@@ -40,17 +44,84 @@ def show(workspace, *, looking=False):
 
 
 def test_without_runs_it_says_so(tmp_path):
-    assert "No finished run yet." in show(open_workspace(tmp_path)).caption[0].value
+    assert "No run yet." in show(open_workspace(tmp_path)).caption[0].value
 
 
 def test_the_table_tells_score_tiles_labels_seconds_and_memory(workspace):
     table = show(workspace).dataframe[0].value.set_index("run")
     assert table.loc["first", "validation mIoU"] == 0.5
-    assert table.loc["first", "validated on"] == "9"
+    assert table.loc["first", "validated on"] == "1 tile only: 9"
     assert table.loc["second", "validated on"] == "no tile"
     assert table.loc["first", "labels"] == "given llll"
     assert table.loc["first", "training, s"] == 1.5
     assert table.loc["first", "memory, GiB"] == 1.0
+
+
+def test_scores_come_with_their_intervals_and_few_tiles_are_called_few(workspace):
+    six = [str(number) for number in range(6)]
+    validation = {**VALIDATION, "tiles": six, "interval": NARROW, "note": None}
+    write_run(workspace.runs / "third", measured=FOLDS, validation=validation)
+    table = show(workspace).dataframe[0].value.set_index("run")
+    assert table.loc["third", "95 % interval"] == "0.41 to 0.59"
+    assert table.loc["third", "validated on"] == "0, 1, 2, 3, 4, 5"
+    assert table.loc["third", "left-out mIoU"] == "0.512 (0.41 to 0.59)"
+    assert table.loc["first", "validated on"].startswith("1 tile only")
+
+
+def test_without_folds_there_is_no_column_for_them(workspace):
+    assert "left-out mIoU" not in show(workspace).dataframe[0].value
+
+
+@pytest.mark.parametrize(
+    ("state", "read"),
+    [
+        (JobState.PAUSED, "paused"),
+        (JobState.RUNNING, "running"),
+        (JobState.QUEUED, "queued"),
+        (JobState.FAILED, "failed"),
+        (JobState.CANCELLED, "cancelled"),
+        (JobState.DONE, "cancelled"),
+    ],
+)
+def test_a_run_that_was_stopped_reads_as_its_job_stands(workspace, state, read):
+    folder = write_run(workspace.runs / "stopped", state="cancelled")
+    put_job(workspace, folder, state)
+    table = show(workspace).dataframe[0].value.set_index("run")
+    assert table.loc["stopped", "state"] == read
+    assert table.loc["first", "state"] == "finished"
+
+
+def test_a_fit_that_has_no_model_yet_stands_in_the_table_until_it_is_over(workspace):
+    put_job(workspace, workspace.runs / "under way", JobState.RUNNING)
+    put_job(workspace, workspace.runs / "given up", JobState.CANCELLED)
+    table = show(workspace).dataframe[0].value.set_index("run")
+    assert table.loc["under way", "state"] == "running"
+    assert "given up" not in table.index
+
+
+def put_job(workspace, folder, state):
+    number = queue.submit(workspace, kind="fit", title="Train", arguments=["fit", "--out", str(folder)], device="cpu")
+    with workspace.database.write() as session:
+        session.get(Job, number).state = state
+
+
+def test_one_run_shows_its_scores_its_members_and_what_few_tiles_mean(workspace):
+    note = "Measured on 1 tile only: nothing can be said."
+    write_run(workspace.runs / "third", measured=FOLDS, validation={**VALIDATION, "interval": WIDE, "note": note})
+    app = show(workspace, looking=True)
+    next(box for box in app.selectbox if box.key == "runs_chosen").set_value("third").run()
+    told = " ".join(text.value for text in app.markdown)
+    assert "Cross-validation: mIoU 0.512, 95 % interval 0.410 to 0.590**, measured on 6 left-out tiles" in told
+    assert "Validation: mIoU 0.500, 95 % interval 0.000 to 1.000**, measured on 9" in told
+    assert [warning.value for warning in app.warning] == [plain(note)]
+    members = next(table.value for table in app.dataframe if "member" in table.value)
+    assert list(members["left out"]) == ["1, 2, 3", "4, 5, 6"]
+
+
+def test_a_run_that_was_never_judged_says_what_to_do(workspace):
+    app = show(workspace, looking=True)
+    next(box for box in app.selectbox if box.key == "runs_chosen").set_value("second").run()
+    assert "without validation tiles and without folds" in app.info[0].value
 
 
 def test_only_the_settings_that_differ_are_compared(workspace):

@@ -1,0 +1,53 @@
+"""Encoding on the CPU by onnxruntime: each encoder's ONNX model, made once and kept beside the features."""
+
+import logging
+from functools import lru_cache
+
+import onnx
+import torch
+from torch import Tensor
+
+from core.atomic import atomic_file
+from core.errors import NotSavedError
+from core.workspace import feature_cache_folder
+from models.encoders import Encoder
+from models.errors import ModelError
+from models.onnx_stages import OPSET, OnnxStages, export_stages
+
+_logger = logging.getLogger(__name__)
+_LOADED = 4  # sessions that a process keeps: those of a recipe's encoders, and of the next one's
+
+
+def encode(encoder: Encoder, images: Tensor, deepest: int | None = None) -> list[Tensor]:
+    """The encoder's stages of images, as ``Encoder.forward`` gives them, up to the stage ``deepest`` or all.
+
+    On the CPU by onnxruntime, where the encoder can be written as ONNX: the maps agree with torch's to float32's
+    rounding. Elsewhere, and for an encoder that cannot, by torch.
+    """
+    count = deepest or len(encoder.card.channels)
+    session = None if images.is_cuda else _session(encoder, count, torch.get_num_threads())
+    return session(images) if session else encoder(images)[:count]
+
+
+@lru_cache(maxsize=_LOADED)
+def _session(encoder: Encoder, count: int, threads: int) -> OnnxStages | None:  # noqa: ARG001
+    try:
+        return OnnxStages(_model(encoder, count), encoder, count)
+    except ModelError as error:
+        _logger.warning("%s It is run by torch instead, which is slower.", error)
+        return None
+
+
+def _model(encoder: Encoder, count: int) -> bytes:
+    name = f"{encoder.identity}-{count}stages-opset{OPSET}-onnx{onnx.__version__}-torch{torch.__version__}.onnx"
+    path = feature_cache_folder() / "encoders" / name
+    try:
+        return path.read_bytes()
+    except OSError:
+        model = export_stages(encoder, count)
+    try:
+        with atomic_file(path) as stream:
+            stream.write(model)
+    except NotSavedError as error:
+        _logger.warning("%s The next process makes the encoder's ONNX model anew.", error)
+    return model
