@@ -140,4 +140,13 @@ def feature_cache_folder() -> Path:
     """Where features are cached: ``TILEWRIGHT_CACHE``, else the user's cache folder."""
     if CACHE_VARIABLE in os.environ:
         return Path(os.environ[CACHE_VARIABLE])
-    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "tilewright" / "features"
+    return _user_cache() / "features"
+
+
+def encoder_cache_folder() -> Path:
+    """Where encoders are kept in other forms: the user's cache folder, for all workspaces alike."""
+    return _user_cache() / "encoders"
+
+
+def _user_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "tilewright"

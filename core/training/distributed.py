@@ -48,7 +48,7 @@ class _Attempt:
     """What became of the workers: the message that ended them, or the error where they were lost."""
 
     ended: tuple[str, Any] = ("", None)
-    error: Exception | None = None
+    error: BaseException | None = None
     cancelled: bool = False
     hosts: list[str] = field(default_factory=list)  # of each worker, once they have begun
 
@@ -165,7 +165,7 @@ class _Fit:
             def train() -> None:
                 try:
                     trainer.fit()
-                except Exception as error:  # handed to the thread that waits
+                except (Exception, SystemExit) as error:  # the latter is Ray's, where nobody waits any more
                     attempt.error = error
 
             thread = threading.Thread(target=train, name="ray-train", daemon=True)
@@ -228,7 +228,7 @@ class _Fit:
         )
 
 
-def _lost_ranks(error: Exception | None) -> list[int]:
+def _lost_ranks(error: BaseException | None) -> list[int]:
     """The workers whose processes went, where that is what ended a training; none where it was a fault of ours.
 
     Ray's own exceptions tell of processes and nodes, and a broken connection is what the other workers see of it.

@@ -17,7 +17,6 @@ import numpy as np
 from core.classes import UNLABELLED
 from core.errors import CancelledError
 from core.progress import Progress
-from core.training.cell_grid import CELL
 from core.training.feature_cache import FeatureCache
 from core.training.features import Features
 from core.training.fit import fit_task
@@ -117,7 +116,7 @@ def try_network(
 
 def labelled_windows(tile: LabelledTile, patch: int) -> int:
     """How many patches, side by side, cover everything that is labelled on a tile."""
-    side = max(1, patch // CELL)
+    side = max(1, patch // tile.grid.cell)
     rows, columns = np.nonzero(tile.cells.classes != UNLABELLED)
     return len({*zip((rows // side).tolist(), (columns // side).tolist(), strict=True)})
 

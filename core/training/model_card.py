@@ -191,6 +191,7 @@ def _made(card: RunCard) -> str:
         f"`{card.recipe_hash or 'not kept'}`, seed {card.seed}.",
         f"On {card.device}: {card.features_seconds:g} s for features, {card.head_seconds:g} s of training; peak memory "
         f"{memory}" + (f", {device_memory / 2**30:.1f} GiB on the GPU." if device_memory else "."),
+        *_workers(card.measured),
         f"Encoder weights: `{card.encoder_identity}`, licence {_plain(card.encoder_licence)}.",
         "Environment: " + ", ".join(f"{key} {_plain(value)}" for key, value in card.environment.items()) + "."
         if card.environment
@@ -198,6 +199,13 @@ def _made(card: RunCard) -> str:
         "Packages: " + ", ".join(f"{name} {number}" for name, number in card.versions.items()) + ".",
     ]
     return _list(lines)
+
+
+def _workers(measured: dict[str, Any]) -> list[str]:
+    """Where the processes ran that trained together; nothing of one process alone."""
+    nodes: dict[str, int] = measured.get("nodes", {})
+    named = [f"{_plain(name)} ({count})" for name, count in nodes.items()]
+    return [f"Trained by {measured['workers']} workers that shared each batch, on {_and(named)}."] if named else []
 
 
 def _switches(switches: dict[str, Any]) -> str:

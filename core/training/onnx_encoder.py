@@ -1,4 +1,4 @@
-"""Encoding on the CPU by onnxruntime: each encoder's ONNX model, made once and kept beside the features."""
+"""Encoding on the CPU by onnxruntime: each encoder's ONNX model, made once and kept in the user's cache."""
 
 import logging
 from functools import lru_cache
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core.atomic import atomic_file
 from core.errors import NotSavedError
-from core.workspace import feature_cache_folder
+from core.workspace import encoder_cache_folder
 from models.encoders import Encoder
 from models.errors import ModelError
 from models.onnx_stages import OPSET, OnnxStages, export_stages
@@ -40,7 +40,7 @@ def _session(encoder: Encoder, count: int, threads: int) -> OnnxStages | None:  
 
 def _model(encoder: Encoder, count: int) -> bytes:
     name = f"{encoder.identity}-{count}stages-opset{OPSET}-onnx{onnx.__version__}-torch{torch.__version__}.onnx"
-    path = feature_cache_folder() / "encoders" / name
+    path = encoder_cache_folder() / name
     try:
         return path.read_bytes()
     except OSError:

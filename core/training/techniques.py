@@ -24,7 +24,7 @@ class Variation:
 
 
 NETWORK = "network"
-_NETWORK = ("train=decoder", "decoder=fpn", "decoder_norm=groupnorm", "epochs=20")
+_NETWORK = ("train=decoder", "resolution_m=1.0", "decoder=fpn", "decoder_norm=groupnorm", "epochs=20")
 _UNET = "unet"
 
 
@@ -42,6 +42,9 @@ CACHED: tuple[Variation, ...] = (
     _heads("A5 A13 (fewer surroundings)", "windows=1,5"),
     _heads("A5 A13 (more surroundings)", "windows=1,5,15,41"),
     _heads("B2 (all stages)", "stages="),
+    _heads("B2 (without the finest)", "stages=2,3,4"),
+    _heads("D23 (without texture)", "texture_stages="),
+    _heads("D23 (more texture)", "texture_stages=1,2,3"),
     _heads("B2", "head=convolutional"),
     _heads("B5 B12", "folds=3"),
     _heads("B6 D3", "views=flips"),
@@ -50,7 +53,7 @@ CACHED: tuple[Variation, ...] = (
     _heads("B11 C1", "encoder=efficientnet-lite1"),
     _heads("B12", "more_encoders=efficientnet-lite0"),
     _heads("B13", "more_resolutions_m=2.0"),
-    _heads("B13", "resolution_m=0.5"),
+    _heads("C7", "resolution_m=1.0"),
     _heads("C7", "resolution_m=2.0"),
     _heads("C7", "grey=true"),
     _heads("B17 C9 (without)", "balance=0"),

@@ -75,7 +75,7 @@ def _started(command: list[str], log: Path, environment: Mapping[str, str] | Non
             family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
             process.terminate()
             try:
-                process.wait(20)
+                process.wait(5)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -45,3 +45,27 @@ def test_pixels_beyond_the_last_cell_centre_take_its_value():
     matrix = cell_grid((32, 32), metres_per_pixel=(0.5, 0.5), resolution_m=1.0).interpolation(1)
     assert matrix[0].tolist() == [1, 0]
     assert matrix[-1].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("resolution_m", "cell"),
+    [(0.5, 16), (1.0, 8), (2.0, 8), (0.6, 16), (0.1, 32)],
+    ids=["as it is", "halved", "cells are no smaller than 8 pixels", "nearest by ratio", "nor larger than 32"],
+)
+def test_a_cell_of_so_many_metres_is_the_power_of_two_that_comes_nearest(resolution_m, cell):
+    grid = cell_grid((2448, 2448), metres_per_pixel=(0.1, 0.1), resolution_m=resolution_m, cell_m=8.0)
+    assert grid.cell == cell
+    assert grid.cells == tuple(-(-side // cell) for side in grid.working)
+
+
+def test_cells_of_a_tile_that_is_coarser_than_the_recipe_asks_still_measure_as_much():
+    grid = cell_grid((256, 256), metres_per_pixel=(1.0, 1.0), resolution_m=0.5, cell_m=8.0)
+    assert (grid.working, grid.cell, grid.cells) == ((256, 256), 8, (32, 32))
+
+
+def test_pixels_find_their_cells_and_weights_at_any_size_of_cell():
+    grid = cell_grid((96, 64), metres_per_pixel=(0.5, 0.5), resolution_m=0.5, cell_m=8.0)
+    assert np.array_equal(grid.cell_of_pixel(0), np.arange(96) // 16)
+    weights = grid.interpolation(1)
+    assert weights.shape == (64, 4)
+    assert weights[8:24].argmax(axis=1).tolist() == [0] * 8 + [1] * 8

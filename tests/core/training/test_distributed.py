@@ -70,9 +70,7 @@ def kill_a_worker(head):
     """Kill one of the processes that train, among those of this test's Ray."""
     port = head.address.rpartition(":")[2]
     for one in psutil.process_iter(["name"]):
-        if one.info["name"].startswith("ray::RayTrain") and port in " ".join(
-            psutil.Process(one.info["ppid"]).cmdline()
-        ):
+        if one.info["name"].startswith("ray::RayTrain") and port in " ".join(one.parent().cmdline()):
             one.kill()
             return
     raise AssertionError("no process was training")
@@ -104,7 +102,7 @@ def test_a_fit_that_loses_a_worker_goes_on_and_ends_as_one_process_would_have(he
 
 
 @needs_ray
-def test_a_cancel_ends_all_workers_and_keeps_the_best_and_one_process_can_go_on(head, data, cache, tmp_path):
+def test_a_cancel_ends_all_workers_and_keeps_the_best_with_its_checkpoint(head, data, cache, tmp_path):
     out = tmp_path / "run"
 
     def cancel(flag):

@@ -176,3 +176,30 @@ def test_a_bad_encoder_or_device_is_told_in_one_sentence(monkeypatch):
     with pytest.raises(InputError, match="no CUDA GPU"):
         choose_device("cuda")
     assert choose_device("auto").type == "cpu"
+
+
+def test_texture_is_how_much_a_stage_varies_within_a_cell():
+    extractor = make_extractor(
+        encoder="efficientnet-lite0",
+        weights="packaged",
+        resolution_m=0.5,
+        device="cpu",
+        stages=(1, 2),
+        texture=(1, 5),
+        cell_m=8.0,
+    )
+    image, _ = scene(0)
+    image = image[:128, :160]
+    found = extract(extractor, image, metres=(0.5, 0.5)).astype(np.float32)
+    channels = extractor.encoder.card.channels
+    assert found.shape == (6 + channels[0] + channels[1] + channels[0] + channels[4], 8, 10)
+    finest = extractor.encoder(torch.from_numpy(image).permute(2, 0, 1)[None])[0][0].numpy()
+    cells = finest.reshape(channels[0], 8, 8, 10, 8)  # the finest stage has 8 x 8 values in a cell of 16 pixels
+    start = 6 + channels[0] + channels[1]
+    assert np.allclose(found[start : start + channels[0]], cells.std(axis=(2, 4)), atol=5e-3, rtol=5e-3)
+    assert not found[-channels[4] :].any(), "the fifth stage has less than one value in a cell"
+
+
+def test_an_encoder_without_the_stage_that_texture_is_taken_of_is_named():
+    with pytest.raises(InputError, match="no stage 7; mend the recipe's texture_stages"):
+        make_extractor(encoder="efficientnet-lite0", weights="none", resolution_m=1.0, device="cpu", texture=(7,))

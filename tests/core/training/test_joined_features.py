@@ -9,7 +9,7 @@ from core.training.joined_features import between, make_recipe_extractor, part_g
 from core.training.recipe import load_recipe
 from tests.core.training.scenes import scene
 
-LITE0 = ["encoder=efficientnet-lite0"]
+LITE0 = ["encoder=efficientnet-lite0", "resolution_m=1", "stages=2,3,4", "texture_stages="]
 
 
 def extractor_of(*overrides):
@@ -27,7 +27,7 @@ def extract(extractor, image, metres=(0.5, 0.5), **options):
 
 def test_a_recipe_of_one_encoder_has_a_plain_extractor():
     whole = extractor_of("stages=")
-    assert whole.identity == f"{whole.encoder.identity}-1m-fp32-1"
+    assert whole.identity == f"{whole.encoder.identity}-1m-fp32-2-cells8m"
 
 
 def test_the_first_part_is_what_it_is_alone_and_the_others_follow(joined):

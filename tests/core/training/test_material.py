@@ -15,7 +15,7 @@ from core.training.recipe import load_recipe
 from core.training.training_data import gather
 from tests.core.training.scenes import only_a_patch, scene, write_pair
 
-ENCODER = ["encoder=efficientnet-lite0", "windows=1,3", "resolution_m=0.5"]
+ENCODER = ["encoder=efficientnet-lite0", "windows=1,3", "resolution_m=0.5", "cell_m=4"]
 NOBODY = 255
 
 

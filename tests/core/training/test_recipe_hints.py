@@ -60,7 +60,7 @@ def test_patches_too_small_for_a_decoder_are_told_with_the_least(decoder):
         (["weights=/nowhere/mine.safetensors"], 9, "weights", "no file /nowhere/mine.safetensors"),
         (["encoder=resnt18"], 9, "encoder", "nearest names are .*resnet18"),
         (["standardise=training"], 9, "standardise", "cannot be scaled by one run's tiles"),
-        (["more_resolutions_m=2,1"], 9, "more_resolutions_m", "named twice"),
+        (["more_resolutions_m=2,0.5"], 9, "more_resolutions_m", "named twice"),
         ([*SMALL, "folds=2", "members=2"], 9, "members", "folds or members, not both"),
     ],
 )
@@ -77,7 +77,12 @@ def test_what_cannot_work_is_told_beside_its_setting_and_stops_the_start(setting
         (["train=decoder"], {}, "train", "Measure the forecast before you start"),
         (["train=decoder", "precision=bfloat16"], {}, "precision", "slower in bfloat16"),
         (["train=decoder", "batch_size=2"], {"gpu": True}, "batch_size", "unsteady"),
-        (["train=decoder", "patch=1536"], {"gpu": True, "tile_metres": 1224.0}, "patch", "1224 pixels wide at 1 m"),
+        (
+            ["train=decoder", "patch=1536", "resolution_m=1"],
+            {"gpu": True, "tile_metres": 1224.0},
+            "patch",
+            "1224 pixels wide at 1 m",
+        ),
         (["train=decoder", "focal_gamma=3"], {"gpu": True}, "focal_gamma", "only with focal"),
         (["train=decoder", "loss=dice", "label_smoothing=0.1"], {"gpu": True}, "label_smoothing", "no effect"),
         (["train=decoder", "loss=lovasz", "lovasz_after=0.5"], {"gpu": True}, "lovasz_after", "from the beginning"),
