@@ -27,7 +27,7 @@ from models.torchvision_import import ensure_torchvision
 PACKAGED = "packaged"
 HUB = "hub"
 NO_WEIGHTS = "none"
-DEFAULT_ENCODER = "efficientnet-lite2"
+DEFAULT_ENCODER = "efficientnet-lite1"
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -7,7 +7,7 @@ A tile whose labels or image cannot be read is left out, and said so; it never s
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -271,7 +271,7 @@ def _judged_on(tiles: LearningTiles) -> str:
 def _confidence(logits: Tensor, grid: CellGrid) -> suggestions.Confidence:
     """The greatest probability, 255 certain, at every fourth pixel of the tile."""
     height, width = (-(-side // suggestions.CONFIDENCE_STEP) for side in grid.size)
-    probabilities = upsampled_probabilities(logits, CellGrid((height, width), grid.working))
+    probabilities = upsampled_probabilities(logits, replace(grid, size=(height, width)))
     confidence: suggestions.Confidence = np.round(probabilities.max(axis=0) * 255).astype(np.uint8)
     return confidence
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from core.inference import store
-from core.inference.batch import Switches, predict_tile
 from core.inference.predict import AnySegmenter
+from core.inference.switches import Switches
+from core.inference.tile_prediction import predict_tile
 from core.labels import suggestions
 from core.progress import SilentProgress
 from core.tables import Tile

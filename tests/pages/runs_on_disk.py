@@ -11,7 +11,7 @@ from core.catalog.images import write_mask
 from core.evaluation import held_out
 from core.evaluation.evaluate import MaskPair, count_pair, summarise
 from core.inference import store
-from core.inference.batch import Switches
+from core.inference.switches import Switches
 from core.progress import SilentProgress
 from core.tables import Tile
 from core.training.runs import RunCard

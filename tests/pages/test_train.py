@@ -177,8 +177,8 @@ def test_a_forecast_that_was_measured_is_shown_with_its_bounds(workspace, monkey
     )
     monkeypatch.setattr(forecast_process, "look", lambda *_: forecast_process.ForecastState("done", forecast=told))
     texts = [text.value for text in open_page().markdown]
-    for words in ("at most 2 min", "1.0 GiB", "13,590, 4.4 million", "one instance of water"):
-        assert any(words in text for text in texts)
+    for words in ("at most 2 min", "1.0 GiB", "13,590", "one instance of water"):
+        assert any(words in text for text in texts), words
 
 
 @pytest.mark.parametrize(("preset", "pictures"), [("head", 1), ("decoder", 8)])

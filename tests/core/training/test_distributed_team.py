@@ -2,15 +2,19 @@
 
 import json
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-import torch.multiprocessing
 
 from core.training.distributed_team import Ranks
 from core.training.patch_sampling import Draw
 from tests.core.training import two_ranks
 from tests.core.training.scenes import write_scenes
 from tests.core.training.two_ranks import LABELS, STEPS
+
+PROJECT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +24,13 @@ def folder(tmp_path_factory):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    torch.multiprocessing.spawn(two_ranks.run, (port, str(data), str(folder)), nprocs=2)
+    command = [sys.executable, "-m", two_ranks.__name__, str(port), str(data), str(folder)]
+    both = [subprocess.Popen([*command, str(rank)], cwd=PROJECT) for rank in (0, 1)]
+    try:
+        assert [one.wait(timeout=600) for one in both] == [0, 0]
+    finally:
+        for one in both:
+            one.kill()
     return folder
 
 

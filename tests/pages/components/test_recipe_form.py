@@ -123,7 +123,7 @@ def test_the_everyday_settings_are_settings():
 def test_a_changed_setting_is_marked_and_counted_and_reset(app):
     choose(app, "l2", 0.5)
     assert chosen(app).recipe == load_recipe("head", ["l2=0.5", "name=head-changed"])
-    assert "head: 1" in widget(app, "l2").label
+    assert "was 1" in widget(app, "l2").label
     assert any("1 setting changed" in text.value for text in app.markdown)
     next(button for button in app.button if button.label == "Reset").click().run()
     assert chosen(app).recipe == PRESETS["head"]

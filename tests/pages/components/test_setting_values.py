@@ -19,7 +19,7 @@ def test_a_widget_gives_back_the_value_of_every_setting_of_every_preset():
 
 
 def test_limits_are_those_of_the_recipe():
-    assert limits(FIELDS["patch"]) == (64, 2048, 32)
+    assert limits(FIELDS["patch"]) == (64, 2048, 4)
     assert limits(FIELDS["label_smoothing"]) == (0, 0.5, None)
 
 
