@@ -72,6 +72,7 @@ class OnnxStages:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = _QUIET
+        options.enable_cpu_mem_arena = False  # it would hold on to a gigabyte between tiles
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
             self._check(encoder, count)

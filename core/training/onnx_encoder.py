@@ -1,7 +1,6 @@
 """Encoding on the CPU by onnxruntime: each encoder's ONNX model, made once and kept in the user's cache."""
 
 import logging
-from functools import lru_cache
 
 import onnx
 import torch
@@ -15,7 +14,8 @@ from models.errors import ModelError
 from models.onnx_stages import OPSET, OnnxStages, export_stages
 
 _logger = logging.getLogger(__name__)
-_LOADED = 4  # sessions that a process keeps: those of a recipe's encoders, and of the next one's
+_MOST = 4  # sessions that a process keeps: those of a recipe's encoders, and of the next one's
+_SESSIONS: dict[tuple[str, int, int], OnnxStages | None] = {}
 
 
 def encode(encoder: Encoder, images: Tensor, deepest: int | None = None) -> list[Tensor]:
@@ -25,12 +25,21 @@ def encode(encoder: Encoder, images: Tensor, deepest: int | None = None) -> list
     rounding. Elsewhere, and for an encoder that cannot, by torch.
     """
     count = deepest or len(encoder.card.channels)
-    session = None if images.is_cuda else _session(encoder, count, torch.get_num_threads())
+    session = None if images.is_cuda else _session(encoder, count)
     return session(images) if session else encoder(images)[:count]
 
 
-@lru_cache(maxsize=_LOADED)
-def _session(encoder: Encoder, count: int, threads: int) -> OnnxStages | None:  # noqa: ARG001
+def _session(encoder: Encoder, count: int) -> OnnxStages | None:
+    # By identity: every fit and every run that is opened loads an encoder of its own, and they are all the same.
+    key = (encoder.identity, count, torch.get_num_threads())
+    if key not in _SESSIONS:
+        if len(_SESSIONS) >= _MOST:
+            del _SESSIONS[next(iter(_SESSIONS))]
+        _SESSIONS[key] = _loaded(encoder, count)
+    return _SESSIONS[key]
+
+
+def _loaded(encoder: Encoder, count: int) -> OnnxStages | None:
     try:
         return OnnxStages(_model(encoder, count), encoder, count)
     except ModelError as error:

@@ -14,6 +14,7 @@ IMAGES = torch.randint(0, 256, (1, 3, 64, 96), dtype=torch.uint8, generator=torc
 @pytest.fixture
 def encoder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(onnx_encoder, "_SESSIONS", {})
     return create_encoder("efficientnet-lite0", "none")
 
 
@@ -33,7 +34,7 @@ def test_the_model_is_kept_for_the_next_process(encoder, tmp_path, monkeypatch):
     encode(encoder, IMAGES, 2)
     kept = list((tmp_path / "tilewright" / "encoders").iterdir())
     assert len(kept) == 1
-    onnx_encoder._session.cache_clear()
+    onnx_encoder._SESSIONS.clear()
     monkeypatch.setattr(onnx_encoder, "export_stages", lambda *_: pytest.fail("it was made anew"))
     assert agree(encode(encoder, IMAGES, 2), encoder(IMAGES)[:2])
 
@@ -42,7 +43,7 @@ def test_a_damaged_model_in_the_cache_is_told_and_torch_does_the_work(encoder, t
     encode(encoder, IMAGES, 2)
     (kept,) = (tmp_path / "tilewright" / "encoders").iterdir()
     kept.write_bytes(b"damaged")
-    onnx_encoder._session.cache_clear()
+    onnx_encoder._SESSIONS.clear()
     with caplog.at_level(logging.WARNING):
         assert agree(encode(encoder, IMAGES, 2), encoder(IMAGES)[:2])
     assert "run by torch instead" in caplog.text
@@ -53,7 +54,7 @@ def test_an_encoder_that_cannot_be_written_as_onnx_is_run_by_torch(encoder, monk
         raise ModelError("It has a twist.")
 
     monkeypatch.setattr(onnx_encoder, "export_stages", refuse)
-    onnx_encoder._session.cache_clear()
+    onnx_encoder._SESSIONS.clear()
     with caplog.at_level(logging.WARNING):
         assert agree(encode(encoder, IMAGES, 3), encoder(IMAGES)[:3])
     assert "It has a twist. It is run by torch instead" in caplog.text
@@ -62,5 +63,12 @@ def test_an_encoder_that_cannot_be_written_as_onnx_is_run_by_torch(encoder, monk
 def test_where_nothing_can_be_kept_the_model_is_used_all_the_same(encoder, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    onnx_encoder._session.cache_clear()
+    onnx_encoder._SESSIONS.clear()
     assert agree(encode(encoder, IMAGES, 2), encoder(IMAGES)[:2])
+
+
+def test_all_that_load_one_encoder_share_one_session_and_few_are_kept(encoder):
+    for count in range(1, 6):
+        encode(encoder, IMAGES, count)
+        encode(create_encoder("efficientnet-lite0", "none"), IMAGES, count)
+    assert len(onnx_encoder._SESSIONS) == 4
