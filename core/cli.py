@@ -18,9 +18,12 @@ from core.cluster_cli import add_cluster_commands
 from core.errors import CancelledError, InputError
 from core.fit_options import add_cluster_options, add_fit_options, cluster_use, fit_request
 from core.label_cli import add_label_commands
+from core.model_cli import add_model_commands
+from core.prediction_cli import add_predict_command, add_workspace_predict_commands
 from core.progress import CancelFlag, JsonProgress, Progress, make_progress
 from core.run_cli import add_run_commands
 from core.study_cli import add_study_commands
+from core.switch_options import add_switch_options, chosen_switches
 
 BAD_INPUT = 2
 CANCELLED = 130
@@ -68,19 +71,6 @@ def _rate_test(options: argparse.Namespace, progress: Progress) -> dict[str, Any
     return find_rate(fit_request(options), progress)
 
 
-def _predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    from core.inference.batch import Switches, predict_folder
-
-    return predict_folder(
-        runs=options.run,
-        data=options.data,
-        out=options.out,
-        switches=Switches(options.tta, options.refine, options.min_region),
-        keep_probabilities=options.probabilities,
-        progress=progress,
-    )
-
-
 def _evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     from core.evaluation.evaluate import evaluate_folder
     from core.evaluation.report import write_report
@@ -105,14 +95,13 @@ def _demo(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 def _evaluate_run(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     from core.evaluation.held_out import evaluate_run
-    from core.inference.batch import Switches
     from core.workspace import open_workspace
 
     return evaluate_run(
         open_workspace(options.workspace),
         run=options.run,
         collection_id=options.collection,
-        switches=Switches(options.tta, options.refine, options.min_region),
+        switches=chosen_switches(options),
         progress=progress,
     )
 
@@ -175,12 +164,7 @@ def build_parser() -> argparse.ArgumentParser:
     rates.set_defaults(recipe="decoder")
     rates.add_argument("--out", type=Path, required=True, metavar="FILE.json")
 
-    predict = command("predict", _predict, "Predict every tile of a folder; several runs are averaged.")
-    predict.add_argument("--run", type=Path, action="append", required=True)
-    predict.add_argument("--data", type=Path, required=True)
-    predict.add_argument("--out", type=Path, required=True)
-    _add_switches(predict)
-    predict.add_argument("--probabilities", action="store_true", help="write <id>_probabilities.tif too")
+    add_predict_command(command)
 
     evaluate = command("evaluate", _evaluate, "Score predicted masks against true ones.")
     evaluate.add_argument("--truth", type=Path, required=True)
@@ -204,7 +188,7 @@ def _add_app_commands(command: Callable[[str, Command, str], argparse.ArgumentPa
     held_out.add_argument("--workspace", type=Path)
     held_out.add_argument("--run", required=True, help="a run's name in the workspace")
     held_out.add_argument("--collection", type=int, required=True)
-    _add_switches(held_out)
+    add_switch_options(held_out)
 
     facts = command("queue-facts", _queue_facts, "Look at a collection's tiles, to order what to label next.")
     facts.add_argument("--workspace", type=Path)
@@ -212,8 +196,10 @@ def _add_app_commands(command: Callable[[str, Command, str], argparse.ArgumentPa
     facts.add_argument("--run", help="a run's name in the workspace; by default the newest")
     facts.add_argument("--encoder-only", action="store_true", help="without a run: for the most diverse order only")
 
+    add_workspace_predict_commands(command)
     add_label_commands(command)
     add_run_commands(command)
+    add_model_commands(command)
     add_study_commands(command)
     add_cluster_commands(command)
 
@@ -226,24 +212,9 @@ def _add_app_commands(command: Callable[[str, Command, str], argparse.ArgumentPa
     learn.add_argument("--workspace", type=Path)
 
 
-def _add_switches(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--tta", choices=["none", "flips", "d4"], default="none", help="average over flips and rotations"
-    )
-    parser.add_argument("--refine", choices=["none", "guided", "crf"], default="none")
-    parser.add_argument("--min-region", type=_count_or_zero, default=0, metavar="PIXELS")
-
-
 def _count(text: str) -> int:
-    value = _count_or_zero(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
-
-
-def _count_or_zero(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 0")
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError("must be a whole number of at least 1")
     return int(text)
 
 

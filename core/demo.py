@@ -8,7 +8,8 @@ from core.catalog.discover import discover
 from core.catalog.images import read_info, read_mask, write_mask
 from core.catalog.sample import write_sample
 from core.evaluation.evaluate import evaluate_folder
-from core.inference.batch import Switches, predict_folder
+from core.inference.batch import predict_folder
+from core.inference.switches import Switches
 from core.labels.simulated import simulate_instances
 from core.progress import Progress
 from core.training.fit import FitRequest, fit

@@ -59,6 +59,22 @@ class SilentProgress:
         self._cancel.check()
 
 
+class PartProgress:
+    """One step of a longer work as its own reporter: what the step says of itself moves the whole on by a part."""
+
+    def __init__(self, whole: Progress, done: float, total: float, name: str) -> None:
+        self._whole, self._done, self._total, self._name = whole, done, total, name
+
+    def update(self, done: float, total: float, message: str) -> None:
+        """Tell the whole; may raise ``CancelledError``."""
+        share = min(1.0, done / total) if total else 0.0
+        self._whole.update(self._done + share, self._total, f"{self._name}: {message}")
+
+    def metrics(self, values: dict[str, Any]) -> None:
+        """Hand the figures on."""
+        self._whole.metrics(values)
+
+
 class JsonProgress:
     """JSON lines: ``{"event": "progress", "done", "total", "message", "seconds"}`` or ``{"event": "metrics", ...}``."""
 

@@ -15,13 +15,12 @@ from core.evaluation.evaluate import MaskPair, count_pair
 from core.evaluation.held_out import held_out, kept_evaluation
 from core.evaluation.scores import Scores, from_confusion
 from core.inference import store
-from core.inference.batch import Switches
-from core.inference.predict import AnySegmenter
+from core.inference.prediction_routes import prediction_url
 from core.inference.store import KeptPrediction
+from core.inference.switches import Switches
 from core.progress import SilentProgress
 from core.tables import Collection, Tile
 from core.training.runs import Run, list_runs
-from core.web import prediction_url
 from core.workspace import Workspace, open_workspace
 from pages.components.evaluation_job import evaluation_active, start_evaluation
 from pages.components.image_pair import Panel, image_panels, truth_address
@@ -94,26 +93,32 @@ def _choose_side(letter: str, runs: list[Run], *, default: int) -> Side:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _segmenter(folder: Path, made: float, _workspace: Workspace) -> AnySegmenter:  # noqa: ARG001
+def _predictor(folder: Path, made: float, _workspace: Workspace) -> store.Predictor:  # noqa: ARG001
     """The run in ``folder``, loaded once for every version (``made``, its card's time) of it."""
-    return store.open_segmenter(_workspace, folder.name)
+    return store.Predictor(_workspace, folder.name)
 
 
 def _prediction(workspace: Workspace, side: Side, tile: Tile) -> KeptPrediction | None:
-    """The kept prediction of one side; made now, while the person waits, where there is none."""
-    found = store.kept(workspace, side.run, tile, side.switches)
-    if found:
+    """The kept prediction of one side; made now, while the person waits, where there is none or it is stale."""
+    found = store.find(workspace, side.run, tile, side.switches)
+    if found and found.stale is None:
         return found
     folder = store.run_folder(workspace, side.run)
+    if store.extent(folder, tile) is None:
+        st.info(
+            f"{side.run} was imported and has nothing of tile {tile.name}; choose another tile.", icon=":material/info:"
+        )
+        return None
     with st.spinner(f"Predicting tile {tile.name} with {side.run}, {describe(side.switches)} ..."):
         try:
-            segmenter = _segmenter(folder, (folder / "card.json").stat().st_mtime, workspace)
-            return store.compute(
-                workspace, side.run, tile, side.switches, segmenter=segmenter, progress=SilentProgress()
-            )
+            predictor = _predictor(folder, (folder / "card.json").stat().st_mtime, workspace)
+            made = predictor.compute(tile, side.switches, SilentProgress())
         except InputError as error:
             st.error(str(error), icon=":material/error:")
             return None
+    if found:
+        st.caption(f"{side.letter} was predicted anew: {found.stale}.")
+    return made
 
 
 def _panels(tile: Tile, a: Side, b: Side, made: list[KeptPrediction]) -> None:

@@ -13,10 +13,10 @@ from core.classes import CLASS_NAMES
 from core.evaluation.evaluate import restrict
 from core.evaluation.held_out import HeldOut, held_out, kept_evaluation
 from core.evaluation.report import report_html
-from core.inference.batch import Switches
+from core.inference.prediction_routes import prediction_url
+from core.inference.switches import Switches
 from core.tables import Collection, Tile
 from core.training.runs import Run, list_runs
-from core.web import prediction_url
 from core.workspace import Workspace, open_workspace
 from pages.components.confusion_matrix import EXPLANATIONS, READINGS, confusion_figure
 from pages.components.evaluation_job import evaluation_active, evaluation_under_way, start_evaluation
@@ -178,7 +178,7 @@ def _headline(result: dict[str, Any]) -> None:
     measured = result["measured_on"]
     st.caption(
         f"Measured on {result['tiles']} tiles of {measured['collection']}; truth: {measured['truth']}; "
-        f"run {measured['run']}, {describe(Switches(**measured['switches']))}; {result['averaging']}; "
+        f"run {measured['run']}, {describe(Switches.from_facts(measured['switches']))}; {result['averaging']}; "
         f"{measured['day']} UTC."
     )
 

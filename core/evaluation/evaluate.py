@@ -13,6 +13,7 @@ from core.errors import InputError
 from core.evaluation.confusion import Confusion, count
 from core.evaluation.intervals import score_intervals
 from core.evaluation.scores import AVERAGING_RULE, from_confusion
+from core.inference.extent import Extent
 from core.progress import Progress
 
 _MASK_ENDING = "_mask.png"
@@ -20,11 +21,12 @@ _MASK_ENDING = "_mask.png"
 
 @dataclass(frozen=True, slots=True)
 class MaskPair:
-    """The true and the predicted mask of one tile."""
+    """The true and the predicted mask of one tile, and the part of it that is judged; None for the whole."""
 
     tile: str
     truth: Path
     prediction: Path
+    judged: Extent | None = None
 
 
 def evaluate_folder(truth: Path, predictions: Path, progress: Progress) -> dict[str, Any]:
@@ -144,7 +146,9 @@ def count_pair(pair: MaskPair) -> Confusion:
             f"is {predicted.width} x {predicted.height}; save the prediction at the size of the tile."
         )
     shape = (true.height, true.width)
-    return count(read_mask(pair.truth, shape=shape).raster, read_mask(pair.prediction, shape=shape).raster)
+    rasters = [read_mask(path, shape=shape).raster for path in (pair.truth, pair.prediction)]
+    truth, prediction = rasters if pair.judged is None else map(pair.judged.crop, rasters)
+    return count(truth, prediction)
 
 
 def _direct_masks(folder: Path) -> dict[str, Path]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,25 @@ from core.catalog.catalogue import collection, tiles
 from core.errors import InputError
 from core.evaluation.evaluate import MaskPair, count_pair, summarise
 from core.inference import store
-from core.inference.batch import Switches
-from core.progress import Progress
+from core.inference.predict_tiles import switch_arguments
+from core.inference.switches import Switches
+from core.progress import PartProgress, Progress
 from core.tables import Tile, now
-from core.training.runs import RunCard, read_run
 from core.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The tiles that a run may be judged on, and those it may not because it trained on them."""
+    """The tiles that a run may be judged on, those it may not because it trained on them, and two more sorts.
+
+    An imported run says nothing of the tiles in ``missing``, and covers those in ``in_part`` in part: it is judged on
+    that part alone.
+    """
 
     tiles: tuple[Tile, ...]
     trained_on: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    in_part: tuple[str, ...] = ()
 
 
 def held_out(workspace: Workspace, run: str, collection_id: int) -> HeldOut:
@@ -31,10 +37,18 @@ def held_out(workspace: Workspace, run: str, collection_id: int) -> HeldOut:
 
     Raises ``InputError`` for a run or collection that is not there.
     """
-    card = read_run(store.run_folder(workspace, run)).card
+    folder = store.run_folder(workspace, run)
+    known = store.training_images(folder)
     masked = [tile for tile in tiles(workspace, collection(workspace, collection_id).id) if tile.mask_path]
-    trained = [tile.name for tile in masked if _trained_on(card, tile)]
-    return HeldOut(tuple(tile for tile in masked if tile.name not in trained), tuple(trained))
+    # By content, so that a renamed copy does not slip through.
+    trained = [tile.name for tile in masked if tile.fingerprint in known]
+    extents = {tile.name: store.extent(folder, tile) for tile in masked}
+    return HeldOut(
+        tiles=tuple(tile for tile in masked if tile.name not in trained and extents[tile.name] is not None),
+        trained_on=tuple(trained),
+        missing=tuple(name for name, extent in extents.items() if extent is None),
+        in_part=tuple(t.name for t in masked if (covered := extents[t.name]) and not covered.is_whole(t)),
+    )
 
 
 def evaluate_run(
@@ -51,12 +65,15 @@ def evaluate_run(
             f"Run '{run}' trained on every tile of this collection that has a mask, so nothing is left to judge it on; "
             "train it on fewer tiles, or open another collection."
         )
-    segmenter = store.open_segmenter(workspace, run)
+    predictor = store.Predictor(workspace, run)
+    folder = store.run_folder(workspace, run)
     matrices = []
     for index, tile in enumerate(judged.tiles):
         progress.update(index, len(judged.tiles), f"Predicting tile {tile.name}")
-        kept = store.compute(workspace, run, tile, switches, segmenter=segmenter, progress=progress)
-        matrices.append(count_pair(MaskPair(tile.name, Path(str(tile.mask_path)), kept.path)))
+        kept = predictor.compute(tile, switches, PartProgress(progress, index, len(judged.tiles), f"Tile {tile.name}"))
+        matrices.append(
+            count_pair(MaskPair(tile.name, Path(str(tile.mask_path)), kept.path, store.extent(folder, tile)))
+        )
     if not any(matrix.sum() for matrix in matrices):
         raise InputError("No pixel of the held-out masks is labelled, so nothing can be scored; label some first.")
     progress.update(len(judged.tiles), len(judged.tiles), f"Scored {len(judged.tiles)} tiles")
@@ -67,7 +84,8 @@ def evaluate_run(
             "collection": collection(workspace, collection_id).name,
             "tiles": [tile.name for tile in judged.tiles],
             "truth": "the masks that came with the tiles",
-            "switches": asdict(switches),
+            "switches": switches.facts,
+            "in_part": list(judged.in_part),
             "day": now().isoformat(timespec="minutes"),
         },
     }
@@ -90,15 +108,7 @@ def kept_evaluation(workspace: Workspace, run: str, collection_id: int, switches
 
 def evaluation_arguments(run: str, collection_id: int, switches: Switches) -> Sequence[str]:
     """The command line of the job that computes an evaluation."""
-    return [
-        *("evaluate-run", "--run", run, "--collection", str(collection_id)),
-        *("--tta", switches.tta, "--refine", switches.refinement, "--min-region", str(switches.min_region)),
-    ]
-
-
-def _trained_on(card: RunCard, tile: Tile) -> bool:
-    """By content where the image's fingerprint is known, so that a renamed copy does not slip through."""
-    return tile.fingerprint in card.training_tiles.values()
+    return ["evaluate-run", "--run", run, "--collection", str(collection_id), *switch_arguments(switches)]
 
 
 def _path(workspace: Workspace, run: str, collection_id: int, switches: Switches) -> Path:

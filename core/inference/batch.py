@@ -1,168 +1,116 @@
-"""Predict tiles with one run, or the mean of several, and write class rasters.
+"""Predict every tile of a folder into another one: what ``python -m core predict`` does.
 
-This is the one way from a tile to a written prediction: the command line, the evaluation job and the Compare
-page all come through ``predict_tile``, so a figure never depends on who asked for it.
+Which tiles are finished, by which runs and switches, is written down beside them in ``.predictions.json``, so that the
+same command once more does what is missing and nothing else.
 """
 
-import time
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import rasterio
-from numpy.typing import NDArray
-from rasterio.transform import Affine
 
-from core.atomic import atomic_file
-from core.catalog.discover import TileFile, discover
-from core.catalog.images import fingerprint, read_image, read_info, write_mask
-from core.classes import CLASS_NAMES, PALETTE, UNLABELLED, ClassRaster
+from core.atomic import write_json
+from core.catalog.discover import discover
+from core.catalog.images import fingerprint
+from core.cluster.connection import ClusterUse
 from core.errors import InputError
-from core.inference.predict import AnySegmenter, load_segmenter
-from core.inference.refine import refine
-from core.inference.regions import remove_small_regions
+from core.inference.many_tiles import Delivery, NamedImage, Order, predict_many
+from core.inference.prediction_files import write_prediction
+from core.inference.switches import Switches
 from core.progress import Progress
+from core.training.runs import weights_file
 
-TTA_CHOICES = ("none", "flips", "d4")
-REFINEMENT_CHOICES = ("none", "guided", "crf")
-
-
-@dataclass(frozen=True, slots=True)
-class Switches:
-    """What is done on top of the network: test-time augmentation, refinement, small-region removal (pixels)."""
-
-    tta: str = "none"
-    refinement: str = "none"
-    min_region: int = 0
-
-    def __post_init__(self) -> None:
-        if self.tta not in TTA_CHOICES or self.refinement not in REFINEMENT_CHOICES or self.min_region < 0:
-            raise InputError(
-                f"These switches are not known: {asdict(self)}; tta is one of {', '.join(TTA_CHOICES)}, "
-                f"refinement one of {', '.join(REFINEMENT_CHOICES)}, and the smallest region at least 0 pixels."
-            )
-
-    @property
-    def key(self) -> str:
-        """A folder name that tells these switches from all others."""
-        return f"tta-{self.tta}_refine-{self.refinement}_min-{self.min_region}"
-
-
-@dataclass(frozen=True, slots=True)
-class TilePrediction:
-    """A predicted tile.
-
-    ``raster`` is (height, width) uint8, ``probabilities`` (6, height, width) float32, ``seconds`` the time from
-    the decoded image to the class raster.
-    """
-
-    raster: ClassRaster
-    probabilities: NDArray[np.float32]
-    seconds: float
-
-
-def predict_tile(
-    segmenters: Sequence[AnySegmenter], image_path: Path, *, switches: Switches, progress: Progress
-) -> TilePrediction:
-    """Predict one tile: mean probabilities of all runs and transforms, then refinement, then small regions.
-
-    Raises ``InputError`` when the image cannot be read.
-    """
-    image = read_image(image_path)
-    info = read_info(image_path)
-    metres = (info.metres_per_pixel_y, info.metres_per_pixel_x)
-    key = fingerprint(image_path)
-    start = time.perf_counter()
-    probabilities: NDArray[np.float32] | None = None
-    for segmenter in segmenters:
-        of_run = segmenter.probabilities(
-            image, metres_per_pixel=metres, tta=switches.tta, fingerprint=key, progress=progress
-        )
-        if probabilities is None:
-            probabilities = of_run
-        else:
-            probabilities += of_run
-    if probabilities is None:
-        raise ValueError("at least one run is needed")
-    if len(segmenters) > 1:
-        probabilities /= len(segmenters)
-    probabilities = refine(switches.refinement, probabilities, image, metres_per_pixel=metres)
-    raster = probabilities.argmax(axis=0).astype(np.uint8)
-    if switches.min_region:
-        raster = remove_small_regions(raster, probabilities, min_pixels=switches.min_region)
-    return TilePrediction(raster, probabilities, time.perf_counter() - start)
+MANIFEST = ".predictions.json"
 
 
 def predict_folder(
-    *, runs: Sequence[Path], data: Path, out: Path, switches: Switches, keep_probabilities: bool, progress: Progress
+    *,
+    runs: Sequence[Path],
+    data: Path,
+    out: Path,
+    switches: Switches,
+    keep_probabilities: bool,
+    progress: Progress,
+    device: str = "auto",
+    cluster: ClusterUse | None = None,
 ) -> dict[str, object]:
-    """Predict every tile of a folder into ``out``; a cancel keeps the tiles that are finished.
+    """Predict every tile of ``data`` into ``out``; a tile that is finished there already is not done again.
 
     Writes ``<id>_mask.png`` in the DeepGlobe palette, ``<id>_mask.tif`` beside it where the tile has a CRS, and
-    ``<id>_probabilities.tif`` (six uint8 bands, 255 is certain) when asked. Unreadable tiles are left out and
-    listed under ``left_out``. Raises ``InputError`` for an empty folder, or when no tile could be read.
+    ``<id>_probabilities.tif`` (six uint8 bands, 255 is certain) when asked. A cancel keeps the tiles that are finished.
+    Tiles that fail are left out and listed under ``left_out``. Raises ``InputError`` for an empty folder, when no tile
+    could be predicted, and at once when nothing more can be written.
     """
     found = discover(data)
-    segmenters = [load_segmenter(run) for run in runs]
+    order = Order(tuple(runs), switches, with_probabilities=keep_probabilities, device=device)
+    manifest = _Manifest(out, order)
+    images = [NamedImage(tile.name, tile.image_path) for tile in found.tiles]
+    missing = [image for image in images if not manifest.has(image)]
+
+    def keep(number: int, made: Delivery) -> None:
+        image = missing[number]
+        probabilities = None if made.probabilities is None else made.probabilities.expand()
+        write_prediction(out, image.name, image.path, made.raster, probabilities)
+        manifest.add(image, made.seconds)
+
     left_out = [f.sentence for f in found.findings if f.severity == "error"]
-    seconds: list[float] = []
-    for index, tile in enumerate(found.tiles):
-        progress.update(index, len(found.tiles), f"Predicting tile {tile.name}")
-        try:
-            prediction = predict_tile(segmenters, tile.image_path, switches=switches, progress=progress)
-        except InputError as error:
-            left_out.append(str(error))
-            continue
-        _write(tile, prediction, out, keep_probabilities=keep_probabilities)
-        seconds.append(prediction.seconds)
-    if not seconds:
+    left_out += predict_many(missing, order, keep, progress, cluster=cluster)
+    done = [image for image in images if manifest.has(image)]
+    if not done:
         raise InputError(f"No tile of {data} could be predicted: {' '.join(left_out[:3])}")
-    progress.update(len(found.tiles), len(found.tiles), "Predicted all tiles")
     return {
-        "tiles": len(seconds),
+        "tiles": len(done),
+        "made_before": len(images) - len(missing),
         "out": str(out),
-        "switches": asdict(switches),
+        "switches": switches.facts,
         "runs": [str(run) for run in runs],
-        "seconds_per_tile": round(float(np.median(seconds)), 3),
+        "seconds_per_tile": round(float(np.median([manifest.seconds(image) for image in done])), 3),
         "left_out": left_out,
     }
 
 
-def _write(tile: TileFile, prediction: TilePrediction, out: Path, *, keep_probabilities: bool) -> None:
-    """Write one tile's files; the mask last, since its presence says that the tile is done."""
-    info = read_info(tile.image_path)
-    if keep_probabilities:
-        scaled = np.round(prediction.probabilities * 255).astype(np.uint8)
-        _write_geotiff(out / f"{tile.name}_probabilities.tif", scaled, tile.image_path, names=CLASS_NAMES)
-    if info.crs is not None:
-        _write_geotiff(out / f"{tile.name}_mask.tif", prediction.raster[None], tile.image_path, names=("land cover",))
-    write_mask(out / f"{tile.name}_mask.png", prediction.raster)
+class _Manifest:
+    """Which tiles of a folder of predictions are finished, of which image each, and how long each took."""
+
+    def __init__(self, out: Path, order: Order) -> None:
+        self._out = out
+        self._key = _order_key(order)
+        self._with_probabilities = order.with_probabilities
+        self._about = {"runs": [str(run) for run in order.runs], "switches": order.switches.facts}
+        self._tiles: dict[str, dict[str, Any]] = self._read()
+
+    def has(self, image: NamedImage) -> bool:
+        """Whether the tile is finished, of this image, with its files in their place."""
+        entry = self._tiles.get(image.name)
+        files = [f"{image.name}_mask.png"]
+        files += [f"{image.name}_probabilities.tif"] if self._with_probabilities else []
+        if entry is None or not all((self._out / name).is_file() for name in files):
+            return False
+        return bool(entry["image"] == fingerprint(image.path))
+
+    def seconds(self, image: NamedImage) -> float:
+        """How long the tile took, from the decoded image to the class raster."""
+        return float(self._tiles[image.name]["seconds"])
+
+    def add(self, image: NamedImage, seconds: float) -> None:
+        """Write down that a tile is finished."""
+        self._tiles[image.name] = {"image": fingerprint(image.path), "seconds": round(seconds, 3)}
+        write_json(self._out / MANIFEST, {"key": self._key, **self._about, "tiles": self._tiles})
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        """Those of an earlier call with the same runs and switches; what others left is written over."""
+        try:
+            kept = json.loads((self._out / MANIFEST).read_text())
+            return dict(kept["tiles"]) if kept["key"] == self._key else {}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
 
 
-def _write_geotiff(path: Path, bands: NDArray[np.uint8], like: Path, *, names: Sequence[str]) -> None:
-    """Write (bands, height, width) uint8 as a tiled GeoTIFF in the place that the image ``like`` has on the ground."""
-    with rasterio.open(like) as source:
-        crs, transform = source.crs, source.transform
-    profile = {
-        "driver": "GTiff",
-        "dtype": "uint8",
-        "count": bands.shape[0],
-        "height": bands.shape[1],
-        "width": bands.shape[2],
-        "compress": "deflate",
-        "tiled": True,
-        "crs": crs,
-        "transform": transform if crs else Affine.identity(),
-    }
-    if bands.shape[0] == 1:
-        profile["nodata"] = UNLABELLED
-    with rasterio.MemoryFile() as memory:
-        with memory.open(**profile) as target:
-            target.write(bands)
-            for number, name in enumerate(names, start=1):
-                target.set_band_description(number, name)
-            if bands.shape[0] == 1:
-                target.write_colormap(1, {index: (*map(int, PALETTE[index]), 255) for index in range(256)})
-        with atomic_file(path) as stream:
-            stream.write(memory.read())
+def _order_key(order: Order) -> str:
+    """Tells what predicts: the content of each run's weights, and the switches with their code versions."""
+    weights = [fingerprint(weights_file(run)) for run in order.runs if weights_file(run).is_file()]
+    told = json.dumps([weights, order.switches.facts, order.switches.versions])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]

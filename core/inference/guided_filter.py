@@ -6,9 +6,43 @@ is kept. The guide is grey, which is six times cheaper than a colour guide; box 
 of the radius.
 """
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from core.inference.limits import Limit, check_limits
+
+GUIDED_LIMITS: Mapping[str, Limit] = MappingProxyType(
+    {
+        "radius_metres": Limit(0.5, 100, 0.5, "metres", "half the side of the window that is averaged over"),
+        "edge_grey_levels": Limit(1, 64, 0.5, "grey levels", "weaker edges than this are averaged across"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GuidedParameters:
+    """How far the guided filter averages, and which edges it keeps. Raises ``InputError`` outside ``GUIDED_LIMITS``."""
+
+    radius_metres: float = 8.0
+    edge_grey_levels: float = 8.0
+
+    def __post_init__(self) -> None:
+        check_limits("The guided filter's", asdict(self), GUIDED_LIMITS)
+
+    @property
+    def epsilon(self) -> float:
+        """The ridge penalty: the squared grey levels of an edge, for a guide that runs from 0 to 1."""
+        return (self.edge_grey_levels / 255) ** 2
+
+    def radius(self, metres_per_pixel: tuple[float, float]) -> tuple[int, int]:
+        """In pixels, (rows, columns), at least 1."""
+        rows, columns = (max(1, round(self.radius_metres / side)) for side in metres_per_pixel)
+        return rows, columns
 
 
 def guided_filter(

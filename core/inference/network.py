@@ -4,9 +4,9 @@ The counterpart of ``core.inference.predict.Segmenter`` with the same three meth
 know what was trained. Nothing is cached: a decoder sees the pixels, not an encoder's features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -15,7 +15,19 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 
 from core.classes import CLASS_COUNT, ClassRaster
-from core.inference.tta import Dihedral, transforms
+from core.inference.enlarging import RowEnlarger, most_probable, taps
+from core.inference.tta import View, views
+from core.inference.windows import (
+    BatchSize,
+    Corner,
+    Emit,
+    Infer,
+    TooLargeError,
+    WindowPlan,
+    blend,
+    most_at_once,
+    plan_windows,
+)
 from core.progress import Progress, SilentProgress
 from core.training.cell_grid import CELL, CellGrid, cell_grid
 from core.training.context_crops import TileContext, make_tile_context
@@ -23,17 +35,24 @@ from core.training.patches import working_image
 from core.training.recipe import Recipe
 from core.training.runs import RunCard
 from models.checkpoint import TrainedNetwork
+from models.onnx_network import OnnxNetwork
 
 Probabilities = NDArray[np.float32]
 """``(6, height, width)`` float32 that sum to 1 over the classes."""
 
+Sight = Literal["auto", "whole", "patches", "resized"]
+"""How a network sees a tile: 'whole' in one pass, in 'patches' that overlap, 'resized' to a small picture of the whole;
+'auto' is the whole where it is small enough, else large windows."""
+SIGHTS: tuple[Sight, ...] = ("auto", "whole", "patches", "resized")
+
 WHOLE_UP_TO = 1536
 """Working images up to this side take one pass; larger ones go in windows, so that memory stays bounded."""
 WINDOW = 1024
-OVERLAP = 0.25
-"""Share of a window that the next one sees as well."""
+PATCH = 512
+"""Side of a window of 'patches', in working pixels."""
+RESIZED_TO = 1024
+"""The longest side that 'resized' brings a tile to."""
 
-_LEAST_WEIGHT = 1e-3  # of a window's border pixels: never 0, for at the tile's edge nobody else sees them
 _LEAST = 1e-7  # keeps the logarithm of an averaged probability finite
 _ROWS_AT_ONCE = 256
 _DEFAULT_METRES_PER_PIXEL = (0.5, 0.5)
@@ -41,19 +60,24 @@ _DEFAULT_METRES_PER_PIXEL = (0.5, 0.5)
 
 @dataclass(frozen=True)
 class NetworkSegmenter:
-    """A trained network on one device; made by ``core.inference.predict.load_segmenter``."""
+    """A trained network on one device; made by ``core.inference.predict.load_segmenter``.
+
+    ``graph`` is the same network by onnxruntime, used instead of it where there is one.
+    """
 
     card: RunCard
     recipe: Recipe
     network: TrainedNetwork
     device: torch.device
+    graph: OnnxNetwork | None = None
+    sight: Sight = "auto"
 
     def probabilities(
         self,
         image: NDArray[np.uint8],
         *,
         metres_per_pixel: tuple[float, float] = _DEFAULT_METRES_PER_PIXEL,
-        tta: str | Sequence[Dihedral] = "none",
+        tta: str | Sequence[View] = "none",
         fingerprint: str | None = None,  # noqa: ARG002
         features: NDArray[np.float16] | None = None,  # noqa: ARG002
         progress: Progress | None = None,
@@ -71,7 +95,7 @@ class NetworkSegmenter:
         image: NDArray[np.uint8],
         *,
         metres_per_pixel: tuple[float, float] = _DEFAULT_METRES_PER_PIXEL,
-        tta: str | Sequence[Dihedral] = "none",
+        tta: str | Sequence[View] = "none",
         fingerprint: str | None = None,  # noqa: ARG002
         features: NDArray[np.float16] | None = None,  # noqa: ARG002
         progress: Progress | None = None,
@@ -80,9 +104,42 @@ class NetworkSegmenter:
         grid = self._grid(image, metres_per_pixel)
         return by_cell(self._working_probabilities(image, grid, tta, progress))
 
-    def predict(self, image: NDArray[np.uint8], **options: Any) -> ClassRaster:
-        """The most probable class of every pixel; ``options`` as for ``probabilities``."""
-        raster: ClassRaster = self.probabilities(image, **options).argmax(axis=0).astype(np.uint8)
+    def predict(
+        self,
+        image: NDArray[np.uint8],
+        *,
+        metres_per_pixel: tuple[float, float] = _DEFAULT_METRES_PER_PIXEL,
+        tta: str | Sequence[View] = "none",
+        progress: Progress | None = None,
+        **_features: Any,
+    ) -> ClassRaster:
+        """The most probable class of every pixel; arguments as for ``probabilities``.
+
+        With one view only the rows still open are held, not the probabilities of the whole tile.
+        """
+        grid = self._grid(image, metres_per_pixel)
+        chosen = views(tta) if isinstance(tta, str) else tuple(tta)
+        if chosen != views("none") or self.sight == "resized":
+            whole = self._working_probabilities(image, grid, chosen, progress)
+            return most_probable(enlarged_probabilities(whole, grid.size))
+        raster: ClassRaster = np.empty(grid.size, np.uint8)
+
+        def emit_pixels(top: int, scores: Probabilities) -> None:
+            raster[top : top + scores.shape[1]] = most_probable(scores)
+
+        def make_emit() -> Emit:
+            down, across = (
+                taps(pixels, cells, cells / pixels) for pixels, cells in zip(grid.size, grid.working, strict=True)
+            )
+            enlarger = RowEnlarger(down, across, emit_pixels)
+
+            def emit(top: int, rows: Probabilities) -> None:
+                inside = rows[:, : max(0, grid.working[0] - top), : grid.working[1]]
+                enlarger.add(inside if grid.working == grid.size else np.log(np.maximum(inside, _LEAST)))
+
+            return emit
+
+        self._stream(working_image(image, grid), make_emit, progress or SilentProgress())
         return raster
 
     def _grid(self, image: NDArray[np.uint8], metres_per_pixel: tuple[float, float]) -> CellGrid:
@@ -92,71 +149,116 @@ class NetworkSegmenter:
         return cell_grid(size, metres_per_pixel=metres_per_pixel, resolution_m=self.recipe.resolution_m)
 
     def _working_probabilities(
-        self, image: NDArray[np.uint8], grid: CellGrid, tta: str | Sequence[Dihedral], progress: Progress | None
+        self, image: NDArray[np.uint8], grid: CellGrid, tta: str | Sequence[View], progress: Progress | None
     ) -> Probabilities:
-        """``(6, height, width)`` at the working size, averaged over windows and transforms."""
-        working = working_image(image, grid)
-        chosen = transforms(tta) if isinstance(tta, str) else tuple(tta)
-        total = np.zeros((CLASS_COUNT, *grid.working), np.float32)
-        for transform in chosen:
-            moved = self._of_moved(transform.forward(working), progress or SilentProgress())
-            total += transform.inverse(moved)
+        """``(6, height, width)`` at the working size, averaged over windows and views."""
+        seen = _shrunk(grid.working) if self.sight == "resized" else grid.working
+        chosen = views(tta) if isinstance(tta, str) else tuple(tta)
+        total: Probabilities | None = None
+        for view in chosen:
+            moved = self._of_moved(view.forward(image, seen), progress or SilentProgress())
+            back = view.inverse(moved, seen)
+            if total is None:
+                total = back
+            else:
+                total += back
+        if total is None:
+            raise ValueError("at least one view is needed")
         total /= len(chosen)
-        return total
+        return enlarged_probabilities(total, grid.working)
 
     def _of_moved(self, working: NDArray[np.uint8], progress: Progress) -> Probabilities:
         height, width = working.shape[:2]
-        context = make_tile_context(working, self.network.needs_context)
-        window = self._window(height, width)
-        # Mirrored as training patches are beyond the tile's edge.
-        padded = np.pad(
-            working, ((0, max(0, window[0] - height)), (0, max(0, window[1] - width)), (0, 0)), mode="symmetric"
-        )
-        weight = np.outer(*(hann(side) for side in window)).astype(np.float32)
-        total = np.zeros((CLASS_COUNT, *padded.shape[:2]), np.float32)
-        weights = np.zeros(padded.shape[:2], np.float32)
-        rows, columns = (starts(n, side) for n, side in zip(padded.shape[:2], window, strict=True))
-        corners = [(top, left) for top in rows for left in columns]
-        for index, (top, left) in enumerate(corners):
-            if len(corners) > 1:
-                progress.update(index, len(corners), "Predicting a large tile")
-            place = np.s_[top : top + window[0], left : left + window[1]]
-            total[:, *place] += self._of_window(padded[place], context, (top, left)) * weight
-            weights[place] += weight
-        total /= weights
-        return total[:, :height, :width]
+        total = np.empty((CLASS_COUNT, height, width), np.float32)
 
-    def _window(self, height: int, width: int) -> tuple[int, int]:
-        """The sides of a window: the whole tile, enlarged to what the network takes, where that is small enough."""
+        def emit(top: int, rows: Probabilities) -> None:
+            inside = total[:, top : top + rows.shape[1]]
+            inside[:] = rows[:, : inside.shape[1], :width]
+
+        self._stream(working, lambda: emit, progress)
+        return total
+
+    def _stream(self, working: NDArray[np.uint8], make_emit: Callable[[], Emit], progress: Progress) -> None:
+        """Emit a working image's rows of probabilities; starts anew with smaller windows where memory runs out."""
+        context = make_tile_context(working, self.network.needs_context)
+        window = self.window((working.shape[0], working.shape[1]))
+        while True:
+            plan = plan_windows((working.shape[0], working.shape[1]), window)
+            batch = BatchSize(most_at_once(window, self.device))
+            try:
+                blend(
+                    plan,
+                    _cut(working, plan),
+                    self.infer(context),
+                    make_emit(),
+                    batch=batch,
+                    progress=progress,
+                    message="Predicting a large tile",
+                )
+            except TooLargeError:
+                window = self.smaller(window)
+                progress.update(0, 1, f"Not enough memory: going on with windows of {window[1]} x {window[0]} pixels")
+            else:
+                return
+
+    def window(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The sides (height, width) of a window for a working image of ``size``.
+
+        That is the whole image, enlarged to what the network takes, where it is small enough.
+        """
         if self.network.at_training_size:
             return self.recipe.patch, self.recipe.patch
-        if max(height, width) > WHOLE_UP_TO and not self.network.whole_tile:
-            return WINDOW, WINDOW
         least, step = self.network.smallest, self.network.alignment
-        tall, wide = (max(least, -(-side // step) * step) for side in (height, width))
-        return tall, wide
+        tall, wide = (max(least, -(-side // step) * step) for side in size)
+        if self.network.whole_tile or self.sight in {"whole", "resized"}:
+            return tall, wide
+        if self.sight == "patches":
+            side = max(PATCH, least)
+            return min(tall, side), min(wide, side)
+        return (WINDOW, WINDOW) if max(size) > WHOLE_UP_TO else (tall, wide)
 
-    @torch.inference_mode()
-    def _of_window(self, window: NDArray[np.uint8], context: TileContext, corner: tuple[int, int]) -> Probabilities:
-        size = (window.shape[0], window.shape[1])
-        images = torch.from_numpy(np.ascontiguousarray(window)).to(self.device).permute(2, 0, 1)[None]
-        place = context.cut([corner], size).to(self.device) if self.network.needs_place else None
-        bfloat16 = self.device.type == "cuda" and self.recipe.precision != "float32"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
-            logits = self.network(images, place).logits
-        return np.asarray(logits[0].float().softmax(dim=0).cpu().numpy(), np.float32)
+    def smaller(self, window: tuple[int, int]) -> tuple[int, int]:
+        """The next smaller window. Raises ``TooLargeError`` where the network takes no smaller one."""
+        least, step = self.network.smallest, self.network.alignment
+        halved = tuple(max(least, side // 2 // step * step) for side in window)
+        if self.network.at_training_size or self.network.whole_tile or halved == window:
+            raise TooLargeError(
+                "There is not enough memory for this network even with its smallest window; close other programs, or "
+                "choose a run with a smaller encoder."
+            )
+        return halved[0], halved[1]
+
+    def infer(self, context: TileContext) -> Infer:
+        """What takes windows of a tile with this ``context`` to their probabilities."""
+
+        @torch.inference_mode()
+        def run(windows: NDArray[np.uint8], corners: Sequence[Corner]) -> Probabilities:
+            size = (windows.shape[1], windows.shape[2])
+            place = context.cut(corners, size) if self.network.needs_place else None
+            if self.graph is not None:
+                logits = torch.from_numpy(self.graph(windows, place))
+            else:
+                images = torch.from_numpy(windows).to(self.device).permute(0, 3, 1, 2)
+                bfloat16 = self.device.type == "cuda" and self.recipe.precision != "float32"
+                with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+                    logits = self.network(images, None if place is None else place.to(self.device)).logits
+            return np.asarray(logits.float().softmax(dim=1).cpu().numpy(), np.float32)
+
+        return run
 
 
-def starts(length: int, window: int) -> list[int]:
-    """Where windows begin that cover ``length`` pixels with at least ``OVERLAP``, evenly spread."""
-    count = 1 + -(-(length - window) // round(window * (1 - OVERLAP)))
-    return [round(start) for start in np.linspace(0, length - window, max(1, count))]
+def _cut(working: NDArray[np.uint8], plan: WindowPlan) -> Iterator[NDArray[np.uint8]]:
+    """The plan's windows of a working image, mirrored beyond its edge as training patches are."""
+    below, right = plan.size[0] - working.shape[0], plan.size[1] - working.shape[1]
+    padded = np.pad(working, ((0, below), (0, right), (0, 0)), mode="symmetric") if below or right else working
+    for top, left in plan.corners:
+        yield padded[top : top + plan.window[0], left : left + plan.window[1]]
 
 
-def hann(length: int) -> NDArray[np.float64]:
-    """Hann's window at pixel centres, with a floor: the weight of a window's pixels along one axis."""
-    weights: NDArray[np.float64] = np.maximum(np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2, _LEAST_WEIGHT)
-    return weights
+def _shrunk(working: tuple[int, int]) -> tuple[int, int]:
+    """A working size whose longest side is ``RESIZED_TO`` at most."""
+    share = min(1.0, RESIZED_TO / max(working))
+    return max(1, round(working[0] * share)), max(1, round(working[1] * share))
 
 
 def enlarged_probabilities(probabilities: Probabilities, size: tuple[int, int]) -> Probabilities:

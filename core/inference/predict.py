@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 
 from core.classes import ClassRaster
 from core.errors import InputError
+from core.inference.ensembles import EnsembleSegmenter, member_runs, read_ensemble
 from core.inference.network import NetworkSegmenter
-from core.inference.tta import Dihedral, transforms
+from core.inference.network_graph import network_graph
+from core.inference.scaled_features import scaled_features
+from core.inference.tta import View, views
 from core.progress import Progress, SilentProgress
 from core.training.cell_grid import CellGrid
 from core.training.feature_cache import FeatureCache, default_cache, holds_features, tile_features
 from core.training.features import AS_IT_IS, Features, choose_device
 from core.training.joined_features import Extractor, make_recipe_extractor
-from core.training.runs import RunCard, read_head, read_recipe, read_run
+from core.training.runs import RunCard, is_ensemble, read_head, read_recipe, read_run
 from models.checkpoint import TrainedNetwork
 from models.heads import Head
 
@@ -27,6 +30,7 @@ Probabilities = NDArray[np.float32]
 
 DEFAULT_METRES_PER_PIXEL = (0.5, 0.5)
 _ROWS_AT_ONCE = 256
+_AS_IT_IS = View(AS_IT_IS)
 _LEAST = 1e-7  # keeps the logarithm of an averaged probability finite
 
 
@@ -44,7 +48,7 @@ class Segmenter:
         image: NDArray[np.uint8],
         *,
         metres_per_pixel: tuple[float, float] = DEFAULT_METRES_PER_PIXEL,
-        tta: str | Sequence[Dihedral] = "none",
+        tta: str | Sequence[View] = "none",
         fingerprint: str | None = None,
         features: Features | None = None,
         progress: Progress | None = None,
@@ -54,12 +58,12 @@ class Segmenter:
         Args:
             image: the tile.
             metres_per_pixel: (y, x).
-            tta: a name of ``core.inference.tta.transforms``, or the transforms themselves; probabilities are
-                averaged over them, cell by cell.
+            tta: a name of ``core.inference.tta.views``, or the views themselves; probabilities are averaged over
+                them, cell by cell.
             fingerprint: of the tile's file; features are then taken from the cache, and those of the tile as it is are
                 put there.
             features: of the tile as it is, where the caller has them.
-            progress: told once per transform, and may raise ``CancelledError`` there.
+            progress: told once per view, and may raise ``CancelledError`` there.
         """
         grid = self.extractor.grid(_size(image), metres_per_pixel)
         logits = self._cell_logits(image, grid, tta=tta, fingerprint=fingerprint, features=features, progress=progress)
@@ -70,7 +74,7 @@ class Segmenter:
         image: NDArray[np.uint8],
         *,
         metres_per_pixel: tuple[float, float] = DEFAULT_METRES_PER_PIXEL,
-        tta: str | Sequence[Dihedral] = "none",
+        tta: str | Sequence[View] = "none",
         fingerprint: str | None = None,
         features: Features | None = None,
         progress: Progress | None = None,
@@ -91,21 +95,21 @@ class Segmenter:
         image: NDArray[np.uint8],
         grid: CellGrid,
         *,
-        tta: str | Sequence[Dihedral],
+        tta: str | Sequence[View],
         fingerprint: str | None,
         features: Features | None,
         progress: Progress | None,
     ) -> torch.Tensor:
-        chosen = transforms(tta) if isinstance(tta, str) else tuple(tta)
+        chosen = views(tta) if isinstance(tta, str) else tuple(tta)
         reporter = progress or SilentProgress()
         logits = []
-        for index, transform in enumerate(chosen):
+        for index, view in enumerate(chosen):
             if len(chosen) > 1:
-                reporter.update(index, len(chosen), "Averaging over flips and rotations")
-            if transform == AS_IT_IS and features is not None:
+                reporter.update(index, len(chosen), "Averaging over views of the tile")
+            if view == _AS_IT_IS and features is not None:
                 seen = features
             else:
-                seen = self._features(image, grid, transform, fingerprint, progress)
+                seen = self._features(image, grid, view, fingerprint, progress)
             logits.append(head_logits(self.head, seen, self.extractor.device))
         if len(logits) == 1:
             return logits[0]
@@ -115,14 +119,17 @@ class Segmenter:
         self,
         image: NDArray[np.uint8],
         grid: CellGrid,
-        transform: Dihedral,
+        view: View,
         fingerprint: str | None,
         progress: Progress | None,
     ) -> Features:
         """From the cache where they are there; those of the tile as it is are put there.
 
-        Those of a moved one are not: eight views of every tile ever looked at would push all else out of the cache.
+        Those of another view are not: eight of every tile ever looked at would push all else out of the cache.
         """
+        if view.scale != 1:
+            return scaled_features(self.extractor, image, grid, view, progress=progress)
+        transform = view.symmetry
         if fingerprint is None or not (
             transform == AS_IT_IS
             or holds_features(self.cache, self.extractor, fingerprint=fingerprint, transform=transform)
@@ -139,20 +146,23 @@ class Segmenter:
         )
 
 
-AnySegmenter = Segmenter | NetworkSegmenter
+AnySegmenter = Segmenter | NetworkSegmenter | EnsembleSegmenter
 """Whatever a run predicts with."""
 
 
 def load_segmenter(run_folder: Path, device: str = "auto", cache: FeatureCache | None = None) -> AnySegmenter:
-    """Load a run for prediction.
+    """Load a run, or an ensemble of runs, for prediction.
 
     Raises ``InputError`` when the folder is no whole run, its weights are not ours, its encoder cannot be had or
-    is another than the one it was trained with, or the device is not there.
+    is another than the one it was trained with, the device is not there, or a member of an ensemble is gone or was
+    trained anew.
     """
+    if is_ensemble(run_folder):
+        return _ensemble(run_folder, device, cache)
     card, recipe, head = read_run(run_folder).card, read_recipe(run_folder), read_head(run_folder)
     if isinstance(head, TrainedNetwork):
         where = choose_device(device)
-        return NetworkSegmenter(card, recipe, head.to(where), where)
+        return NetworkSegmenter(card, recipe, head.to(where), where, network_graph(head, where))
     extractor = make_recipe_extractor(recipe, device=device)
     if extractor.encoder_identity != card.encoder_identity or extractor.channels != head.channels:
         raise InputError(
@@ -160,6 +170,12 @@ def load_segmenter(run_folder: Path, device: str = "auto", cache: FeatureCache |
             "install those, or train the run anew."
         )
     return Segmenter(card, extractor, head.to(extractor.device), cache or default_cache())
+
+
+def _ensemble(folder: Path, device: str, cache: FeatureCache | None) -> EnsembleSegmenter:
+    members = tuple(load_segmenter(run, device, cache) for run in member_runs(folder))
+    shares = read_ensemble(folder).shares
+    return EnsembleSegmenter(read_run(folder).card, members, tuple(share / sum(shares) for share in shares))
 
 
 @torch.inference_mode()

@@ -1,5 +1,6 @@
 """Small regions: islands of a few pixels that no person would have drawn, filled from what surrounds them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -7,6 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.classes import CLASS_COUNT, ClassRaster
+from core.errors import InputError
+
+MAX_SQUARE_METRES = 1_000_000
+"""A square kilometre, two thirds of a DeepGlobe tile: a larger smallest region leaves nothing."""
 
 _NO_REGION = 0
 
@@ -20,10 +25,27 @@ class _Regions:
     sizes: NDArray[np.int64]  # (regions,), pixels
 
 
+def smallest_in_pixels(square_metres: Sequence[float], metres_per_pixel: tuple[float, float]) -> tuple[int, ...]:
+    """The smallest areas by class in pixels, as ``remove_small_regions`` takes them.
+
+    Raises ``InputError`` unless there is one area a class, at least 0 and at most ``MAX_SQUARE_METRES``.
+    """
+    if len(square_metres) != CLASS_COUNT or not all(0 <= area <= MAX_SQUARE_METRES for area in square_metres):
+        raise InputError(
+            f"The smallest regions are {CLASS_COUNT} areas, one a class, between 0 and {MAX_SQUARE_METRES} square "
+            f"metres, not {', '.join(f'{area:g}' for area in square_metres) or 'none'}."
+        )
+    pixel = metres_per_pixel[0] * metres_per_pixel[1]
+    return tuple(round(area / pixel) for area in square_metres)
+
+
 def remove_small_regions(
-    raster: ClassRaster, probabilities: NDArray[np.float32] | None, *, min_pixels: int
+    raster: ClassRaster, probabilities: NDArray[np.float32] | None, *, min_pixels: int | Sequence[int]
 ) -> ClassRaster:
     """Fill every 4-connected region of fewer than ``min_pixels`` pixels from its neighbours; returns a new raster.
+
+    ``min_pixels`` is one number for all classes, or one for each: a pond is worth keeping where a speck of rangeland
+    of its size is not.
 
     A small region takes a class of the kept regions that touch it: the one of highest mean probability in it, or,
     without ``probabilities`` (6, height, width), the one with the longest common border. Small regions among small
@@ -31,7 +53,7 @@ def remove_small_regions(
     only unlabelled pixels surround stays as well.
     """
     regions = _label(raster)
-    small = regions.sizes < min_pixels
+    small = regions.sizes < np.broadcast_to(min_pixels, CLASS_COUNT)[regions.classes]
     small[_NO_REGION] = False
     if not small.any():
         return raster.copy()

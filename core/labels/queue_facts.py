@@ -25,15 +25,14 @@ from core.catalog.images import fingerprint, read_image
 from core.classes import CLASS_COUNT
 from core.errors import InputError
 from core.inference import store
-from core.inference.network import NetworkSegmenter
-from core.inference.predict import AnySegmenter
+from core.inference.predict import AnySegmenter, Segmenter
 from core.progress import Progress
 from core.tables import Tile, TileFacts, now
 from core.training.feature_cache import FeatureCache, tile_features
 from core.training.features import Features
 from core.training.joined_features import Extractor, make_recipe_extractor
 from core.training.recipe import load_recipe
-from core.training.runs import WEIGHTS, list_runs
+from core.training.runs import list_runs, weights_file
 from core.workspace import Workspace
 
 KIND = "queue"
@@ -144,7 +143,7 @@ class _Source:
         cache = FeatureCache(workspace.features)
         made_by = _made_by(workspace, run)
         segmenter = None if run is None else store.open_segmenter(workspace, run)
-        if segmenter is None or isinstance(segmenter, NetworkSegmenter):
+        if not isinstance(segmenter, Segmenter):
             return cls(made_by, make_recipe_extractor(load_recipe(), device="auto"), cache, segmenter)
         return cls(made_by, segmenter.extractor, cache, segmenter)
 
@@ -163,7 +162,9 @@ class _Source:
         )
         found = TileFacts(uncertainty=0.0, class_shares=[], embedding=embedding(features).tobytes(), made=now())
         if self.segmenter is not None:
-            probabilities = self.segmenter.cell_probabilities(image, metres_per_pixel=metres, features=features)
+            probabilities = self.segmenter.cell_probabilities(
+                image, metres_per_pixel=metres, features=features, fingerprint=tile.fingerprint
+            )
             found.uncertainty = mean_entropy(probabilities)
             found.class_shares = [float(share) for share in probabilities.mean(axis=(1, 2), dtype=np.float64)]
         return found
@@ -185,7 +186,7 @@ def embedding(features: Features) -> NDArray[np.float32]:
 
 def _made_by(workspace: Workspace, run: str | None) -> str:
     """Tells one run's weights from another's; a run trained anew under its name gets other facts."""
-    return _ENCODER_ALONE if run is None else fingerprint(store.run_folder(workspace, run) / WEIGHTS)
+    return _ENCODER_ALONE if run is None else fingerprint(weights_file(store.run_folder(workspace, run)))
 
 
 def _is_of(row: TileFacts, tile: Tile) -> bool:

@@ -1,17 +1,15 @@
 """What a trained run predicts for a tile, as a suggestion."""
 
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
 from core.inference import store
-from core.inference.predict import AnySegmenter
 from core.inference.switches import Switches
-from core.inference.tile_prediction import predict_tile
 from core.labels import suggestions
 from core.progress import SilentProgress
 from core.tables import Tile
+from core.training.runs import weights_file
 from core.workspace import Workspace
 
 _PLAIN = Switches()
@@ -24,23 +22,24 @@ def suggest(workspace: Workspace, tile: Tile, run: str) -> str:
     ``InputError`` for a run that is not there, one whose encoder cannot be had, and an image that cannot be read.
     """
     source = f"run: {run}"
-    weights = store.run_folder(workspace, run) / "weights.safetensors"
-    version = weights.stat().st_mtime_ns
+    version = weights_file(store.run_folder(workspace, run)).stat().st_mtime_ns
     key = f"{tile.fingerprint} {version}"
     known = suggestions.find(workspace, tile, source=source, key=key)
     if known is not None:
         suggestions.choose(workspace, tile, known.id)
         return known.id
-    segmenter = _segmenter(workspace, run, version)
-    made = predict_tile([segmenter], Path(tile.image_path), switches=_PLAIN, progress=SilentProgress())
+    predictor = _predictor(workspace, run, version)
+    made = predictor.compute(tile, _PLAIN, SilentProgress())
+    probabilities = predictor.probabilities(tile, _PLAIN, SilentProgress())
     step = suggestions.CONFIDENCE_STEP
-    confidence = np.round(made.probabilities.max(axis=0)[::step, ::step] * 255).astype(np.uint8)
+    confidence = np.round(probabilities.max(axis=0)[::step, ::step] * 255).astype(np.uint8)
+    raster = store.load(made, tile)
     return suggestions.put(
-        workspace, tile, made.raster, confidence, source=source, seconds={"predict": made.seconds}, key=key
+        workspace, tile, raster, confidence, source=source, seconds={"predict": made.seconds}, key=key
     )
 
 
 @lru_cache(maxsize=1)
-def _segmenter(workspace: Workspace, run: str, _weights: int) -> AnySegmenter:
+def _predictor(workspace: Workspace, run: str, _weights: str) -> store.Predictor:
     """The run that was used last stays in memory: one goes from tile to tile with it."""
-    return store.open_segmenter(workspace, run)
+    return store.Predictor(workspace, run)

@@ -88,7 +88,7 @@ class JoinedExtractor:
         joined = np.empty((self.channels, *grid.cells), np.float16)
         start = 0
         for part, maps in zip(self.parts, parts, strict=True):
-            _bring(maps, part_grid(part, grid), into=joined[start : start + len(maps)], grid=grid)
+            bring(maps, part_grid(part, grid), into=joined[start : start + len(maps)], grid=grid)
             start += len(maps)
         return joined
 
@@ -158,8 +158,8 @@ def _usual_weights(name: str, recipe: Recipe) -> str:
         raise InputError(str(error)) from error
 
 
-def _bring(maps: Features, own: CellGrid, *, into: Features, grid: CellGrid) -> None:
-    """Write maps on one grid of a tile as they are on another."""
+def bring(maps: Features, own: CellGrid, *, into: Features, grid: CellGrid) -> None:
+    """Write maps ``(channels, rows, columns)`` on one grid of a tile as they are on another, into ``into``."""
     if own.working == grid.working and own.cell == grid.cell:
         into[:] = maps
         return

@@ -17,7 +17,7 @@ from typing import IO
 from core.atomic import atomic_file
 from core.errors import InputError
 from core.training.model_card import model_card
-from core.training.runs import CARD, METRICS, RECIPE, WEIGHTS, Run, read_head, read_recipe, read_run
+from core.training.runs import CARD, METRICS, RECIPE, WEIGHTS, Run, is_ensemble, read_head, read_recipe, read_run
 
 MODEL_CARD = "model-card.md"
 NEEDED = (RECIPE, WEIGHTS, CARD)
@@ -72,6 +72,8 @@ def import_run(source: IO[bytes] | Path, runs: Path, *, name: str | None = None)
 
 def _whole_run(folder: Path) -> Run:
     run = read_run(folder)
+    if is_ensemble(folder):
+        raise InputError(f"The run {folder} is an ensemble, which only names other runs; export its members instead.")
     for name in NEEDED:
         if not (folder / name).is_file():
             raise InputError(f"The run {folder} has no {name}; train it anew before you export it.")

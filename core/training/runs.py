@@ -1,7 +1,7 @@
 """A run on disk: recipe.toml, weights.safetensors, metrics.jsonl, card.json in one folder.
 
 The card is written last, so a folder with a card is whole. Its weights are a head only: the encoder is named,
-and pinned by the digest of its weights.
+and pinned by the digest of its weights. An ensemble has ensemble.json, which names other runs, and a card alone.
 """
 
 import json
@@ -18,6 +18,7 @@ from models.checkpoint import Trained, load_head, pack_head
 from models.errors import ModelError
 
 RECIPE, WEIGHTS, METRICS, CARD = "recipe.toml", "weights.safetensors", "metrics.jsonl", "card.json"
+ENSEMBLE = "ensemble.json"
 
 
 class RunCard(BaseModel):
@@ -95,17 +96,36 @@ def read_run(folder: Path) -> Run:
         raise InputError(f"{path} was not written by this Tilewright; choose another run or train anew.") from error
 
 
+def is_ensemble(folder: Path) -> bool:
+    """Whether the run in a folder is made of other runs."""
+    return (folder / ENSEMBLE).is_file()
+
+
+def weights_file(folder: Path) -> Path:
+    """The file that tells one version of a run from another: its weights, or the members of an ensemble."""
+    return folder / (ENSEMBLE if is_ensemble(folder) else WEIGHTS)
+
+
 def read_recipe(folder: Path) -> Recipe:
-    """The recipe of a run. Raises ``InputError`` when it is missing or not valid."""
+    """The recipe of a run. Raises ``InputError`` when it is missing or not valid, and for an ensemble."""
+    _refuse_ensemble(folder)
     return load_recipe(folder / RECIPE)
 
 
 def read_head(folder: Path) -> Trained:
-    """The head of a run, on the CPU. Raises ``InputError`` when the weights are missing or not ours."""
+    """The head of a run, on the CPU. Raises ``InputError`` for missing weights, those of others and ensembles."""
+    _refuse_ensemble(folder)
     try:
         return load_head(folder / WEIGHTS)
     except ModelError as error:
         raise InputError(str(error)) from error
+
+
+def _refuse_ensemble(folder: Path) -> None:
+    if is_ensemble(folder):
+        raise InputError(
+            f"The run {folder} is an ensemble, which has no recipe and weights of its own; choose one of its members."
+        )
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

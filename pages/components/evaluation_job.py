@@ -1,7 +1,7 @@
 """Starting the job that judges a run; Evaluate and Compare both do."""
 
 from core.evaluation.held_out import evaluation_arguments
-from core.inference.batch import Switches
+from core.inference.switches import Switches
 from core.jobs import queue, worker
 from core.system import devices
 from core.workspace import Workspace

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.inference.batch import Switches
+from core.inference.switches import Switches
 
 TTA_WORDS = {"none": "none", "flips": "flips (4 ×)", "d4": "all eight (8 ×)"}
 REFINEMENT_WORDS = {"none": "none", "guided": "guided filter", "crf": "CRF"}

@@ -6,8 +6,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from core.inference.batch import Switches
-from core.web import prediction_url, web_routes
+from core.inference.prediction_routes import prediction_url
+from core.inference.switches import Switches
+from core.web import web_routes
 from core.workspace import open_workspace
 
 
@@ -23,8 +24,8 @@ def test_health_answers(client: TestClient) -> None:
 def test_a_prediction_of_an_unknown_tile_or_run_is_a_sentence_and_not_a_path(client: TestClient) -> None:
     for address in (
         prediction_url("nobody", Switches(), 1),
-        "/predictions/..%2f..%2fetc/none/none/0/1.png",
-        "/predictions/head-1/none/none/0/99999.png",
+        "/predictions/..%2f..%2fetc/plain/1.png",
+        "/predictions/head-1/plain/99999.png",
     ):
         answer = client.get(address)
         assert answer.status_code == 404
@@ -32,7 +33,7 @@ def test_a_prediction_of_an_unknown_tile_or_run_is_a_sentence_and_not_a_path(cli
 
 
 def test_switches_that_nobody_knows_are_refused(client: TestClient) -> None:
-    assert client.get("/predictions/head-1/most/none/0/1.png").status_code == 404
+    assert client.get("/predictions/head-1/..%2fmost/1.png").status_code == 404
 
 
 @pytest.mark.parametrize("address", ["/assets/components/../../core/web.py", "/vendor/%2e%2e/%2e%2e/README.md"])

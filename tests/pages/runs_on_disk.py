@@ -7,10 +7,10 @@ from PIL import Image
 
 from core.atomic import write_json
 from core.catalog.catalogue import collections, index_folder, tiles
-from core.catalog.images import write_mask
 from core.evaluation import held_out
 from core.evaluation.evaluate import MaskPair, count_pair, summarise
 from core.inference import store
+from core.inference.compact import CompactProbabilities
 from core.inference.switches import Switches
 from core.progress import SilentProgress
 from core.tables import Tile
@@ -71,15 +71,10 @@ def add_run(workspace: Workspace, name: str, *, trained_on: int = 2) -> None:
 def keep_predictions(workspace: Workspace, run: str, *, wrong: float, switches: Switches | None = None) -> None:
     """Predictions of every tile, with a share of the pixels wrong."""
     chosen = switches or Switches()
+    look = CompactProbabilities.by_pixel(np.full((6, *SIZE), 1 / 6, np.float32))
     for tile in all_tiles(workspace):
-        place = store.folder(workspace, run, chosen, tile.collection_id)
-        write_mask(place / f"{tile.name}_mask.png", worsen(blobs(int(tile.name), SIZE), wrong, seed=int(tile.name)))
-        note = {
-            "fingerprint": tile.fingerprint,
-            "weights": store._weights_stamp(workspace, run),
-            "seconds": 0.25,
-        }
-        write_json(place / f"{tile.name}.json", note)
+        raster = worsen(blobs(int(tile.name), SIZE), wrong, seed=int(tile.name))
+        store.put(workspace, run, tile, chosen, store.Made(raster, [look], 0.25))
 
 
 def keep_evaluation(workspace: Workspace, run: str, switches: Switches | None = None) -> None:
@@ -98,7 +93,7 @@ def keep_evaluation(workspace: Workspace, run: str, switches: Switches | None = 
         "collection": collection.name,
         "tiles": names,
         "truth": "the masks that came with the tiles",
-        "switches": {"tta": chosen.tta, "refinement": chosen.refinement, "min_region": chosen.min_region},
+        "switches": chosen.facts,
         "day": "2026-01-01T00:00",
     }
     path = held_out._path(workspace, run, collection.id, chosen)

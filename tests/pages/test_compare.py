@@ -79,6 +79,6 @@ def test_a_tile_that_a_run_trained_on_is_marked_as_no_test(workspace):
 
 def test_a_prediction_that_cannot_be_made_says_why(workspace):
     app = open_page()
-    app.button_group(key="compare_A_refinement").set_value("crf").run()
+    app.button_group(key="compare_A_tta").set_value("flips").run()
     assert not app.exception
     assert app.error

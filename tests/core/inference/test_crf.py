@@ -1,10 +1,14 @@
 """The fully connected CRF against its definition, summed over all pairs of pixels."""
 
+from dataclasses import asdict
+
+import cv2
 import numpy as np
 import pytest
 
 from core.errors import InputError
-from core.inference.crf import BilateralGrid, CrfParameters, dense_crf
+from core.inference.bilateral_grid import BilateralGrid
+from core.inference.crf import CRF_LIMITS, CrfParameters, dense_crf
 
 SIZE = 40
 
@@ -93,7 +97,10 @@ def test_the_kernel_is_symmetric():
     _, image, _ = scene(0)
     grid = BilateralGrid(image, deviation_pixels=(6, 9), deviation_grey_levels=15)
     a, b = np.random.default_rng(0).random((2, SIZE, SIZE, 1), dtype=np.float32)
-    assert (a * grid.filter(b)).sum() == pytest.approx((grid.filter(a) * b).sum(), rel=1e-4)
+    of_a, of_b = np.zeros_like(a), np.zeros_like(b)
+    grid.add_filtered(a, grid.normaliser, of_a, grid.normaliser)
+    grid.add_filtered(b, grid.normaliser, of_b, grid.normaliser)
+    assert (a * of_b).sum() == pytest.approx((of_a * b).sum(), rel=1e-4)
 
 
 def test_working_at_half_size_finds_what_full_size_finds():
@@ -112,8 +119,33 @@ def test_slivers_are_refined_too(shape):
     np.testing.assert_allclose(refined, 1 / 6, atol=1e-5)
 
 
-def test_parameters_that_make_no_sense_are_refused():
-    with pytest.raises(InputError, match="lengths above 0"):
-        CrfParameters(smooth_metres=0)
-    with pytest.raises(InputError, match="weights"):
-        CrfParameters(bilateral_weight=-1)
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"smooth_metres": 0}, "smooth metres .* between 0.1 and 50 metres, not 0"),
+        ({"bilateral_weight": -1}, "bilateral weight .* between 0 and 40, not -1"),
+        ({"bilateral_grey_levels": float("nan")}, "not nan"),
+        ({"iterations": 1000}, "iterations .* between 1 and 50"),
+        ({"bilateral_weight": 30, "smooth_weight": 30}, "40 together, not 60"),
+    ],
+)
+def test_parameters_that_make_no_sense_are_refused(wrong, sentence):
+    with pytest.raises(InputError, match=sentence):
+        CrfParameters(**wrong)
+
+
+def test_every_parameter_has_limits_that_its_default_keeps():
+    assert CRF_LIMITS.keys() == asdict(CrfParameters()).keys()
+
+
+def test_the_number_of_threads_changes_nothing():
+    probabilities, image, _ = scene(3)
+    threads = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(1)
+        alone = dense_crf(probabilities, image, metres_per_pixel=(1, 1))
+        cv2.setNumThreads(3)
+        together = dense_crf(probabilities, image, metres_per_pixel=(1, 1))
+    finally:
+        cv2.setNumThreads(threads)
+    np.testing.assert_array_equal(alone, together)

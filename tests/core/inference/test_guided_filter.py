@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from core.inference.guided_filter import guided_filter
+from core.errors import InputError
+from core.inference.guided_filter import GuidedParameters, guided_filter
 
 
 def two_halves(noise=1.0, size=60):
@@ -48,3 +49,16 @@ def test_tiles_smaller_than_the_window_are_filtered_too(shape):
     probabilities = np.full((6, *shape), 1 / 6, np.float32)
     filtered = guided_filter(probabilities, np.zeros((*shape, 3), np.uint8), radius=(8, 8), epsilon=1e-3)
     np.testing.assert_allclose(filtered, 1 / 6, atol=1e-6)
+
+
+def test_parameters_are_on_the_ground_and_in_grey_levels():
+    chosen = GuidedParameters(radius_metres=4, edge_grey_levels=25.5)
+    assert chosen.radius((0.5, 2.0)) == (8, 2)
+    assert chosen.radius((50.0, 50.0)) == (1, 1)
+    assert chosen.epsilon == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("wrong", [{"radius_metres": 0}, {"edge_grey_levels": 300}, {"radius_metres": float("inf")}])
+def test_parameters_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(InputError, match=r"The guided filter's .* must lie between"):
+        GuidedParameters(**wrong)

@@ -1,7 +1,6 @@
 """Predicting with a trained network: windows, context, transforms, sizes; most of it with an exact stand-in."""
 
 import shutil
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,9 +10,10 @@ from torch import nn
 from core.catalog.catalogue import collections, index_folder
 from core.errors import CancelledError, InputError
 from core.inference import network as module
-from core.inference.batch import Switches, predict_tile
-from core.inference.network import NetworkSegmenter, by_cell, enlarged_probabilities, hann, starts
+from core.inference.network import NetworkSegmenter, by_cell, enlarged_probabilities
 from core.inference.predict import load_segmenter
+from core.inference.switches import Switches
+from core.inference.tile_prediction import predict_tile
 from core.labels.queue_facts import compute_facts, known_facts, mean_entropy
 from core.progress import SilentProgress
 from core.training.cell_grid import cell_grid
@@ -21,6 +21,7 @@ from core.training.recipe import Recipe
 from core.training.runs import RunCard, finish_run, start_run
 from core.workspace import open_workspace
 from models.build import build_network
+from models.network_input import positions
 from models.networks import NetworkOutput
 from tests.core.training.scenes import scene, write_pair, write_scenes
 
@@ -65,14 +66,10 @@ class StandIn(nn.Module):
 
     def forward(self, images, context):
         assert all(side % 32 == 0 and side >= self.smallest for side in images.shape[-2:])
-        self.seen.append((tuple(images.shape), None if context.images is None else tuple(context.images.shape)))
-        height, width = images.shape[-2:]
-        top, left, bottom, right = context.boxes[0].tolist()
-        rows = top + (bottom - top) * (torch.arange(height) + 0.5) / height
-        columns = left + (right - left) * (torch.arange(width) + 0.5) / width
-        place = [rows[:, None].expand(-1, width), columns.expand(height, -1), torch.zeros(height, width)]
-        logits = torch.cat([images[0].float() / 255, torch.stack(place)])[None]
-        return NetworkOutput(logits * 3, [], None)
+        shapes = None if context.images is None else tuple(context.images.shape[1:])
+        self.seen += [(tuple(images.shape[1:]), shapes)] * len(images)
+        place = torch.cat([positions(context.boxes, *images.shape[-2:]) / 2 + 0.5, torch.zeros_like(images[:, :1])], 1)
+        return NetworkOutput(torch.cat([images.float() / 255, place], dim=1) * 3, [], None)
 
 
 def segmenter(network=None, **recipe):
@@ -108,7 +105,7 @@ def test_windows_give_what_the_whole_tile_gives(size, monkeypatch):
     monkeypatch.setattr(module, "WINDOW", 64)
     whole = segmenter(network := StandIn())
     found = whole.probabilities(noise(*size), metres_per_pixel=(1, 1))
-    assert {shape for shape, _ in network.seen} == {(1, 3, 64, 64)}
+    assert {shape for shape, _ in network.seen} == {(3, 64, 64)}
     assert len(network.seen) > 6
     assert np.allclose(found, expected_probabilities(noise(*size)), atol=1e-5)
 
@@ -137,16 +134,16 @@ def test_windows_are_given_the_surroundings_that_the_network_reads(surroundings)
     segmenter(network).probabilities(noise(160, 160), metres_per_pixel=(1, 1))
     shapes = set(network.seen)
     if surroundings == "global":
-        assert shapes == {((1, 3, 160, 160), (1, 3, 256, 256))}
+        assert shapes == {((3, 160, 160), (3, 256, 256))}
     else:
-        assert shapes == {((1, 3, 64, 64), (1, 2, 3, 64, 64))}
+        assert shapes == {((3, 64, 64), (2, 3, 64, 64))}
 
 
 def test_a_tile_smaller_than_the_network_takes_is_mirrored_out():
     network = StandIn(smallest=128)
     image = noise(40, 200)
     found = segmenter(network).probabilities(image, metres_per_pixel=(1, 1))
-    assert network.seen[0][0] == (1, 3, 128, 224)
+    assert network.seen[0][0] == (3, 128, 224)
     assert np.allclose(found, expected_probabilities(image), atol=1e-5)
 
 
@@ -177,21 +174,6 @@ def test_enlarging_keeps_certain_classes_certain():
     assert (found.argmax(axis=0) == 2).all()
     assert np.isfinite(found).all()
     assert np.allclose(by_cell(certain), certain[:, :1, :1])
-
-
-@pytest.mark.parametrize(("length", "window"), [(1537, 1024), (2448, 1024), (200, 64), (64, 64), (65, 64)])
-def test_windows_cover_a_tile_and_overlap(length, window):
-    places = starts(length, window)
-    assert places[0] == 0
-    assert places[-1] == length - window
-    assert all(after - before <= window * 0.75 + 1 for before, after in pairwise(places))
-
-
-def test_the_weight_of_a_window_is_never_nought():
-    weight = hann(1024)
-    assert weight.min() > 0
-    assert np.allclose(weight, weight[::-1])
-    assert weight[512] == pytest.approx(1, abs=1e-4)
 
 
 def test_a_cancel_is_heard_between_windows(monkeypatch):

@@ -4,7 +4,8 @@ import torch
 
 from core.errors import InputError
 from core.inference.predict import load_segmenter, upsampled_probabilities
-from core.inference.tta import transforms
+from core.inference.scaled_features import scaled_features
+from core.inference.tta import View, transforms, views
 from core.progress import SilentProgress
 from core.training.cell_grid import cell_grid
 from core.training.feature_cache import FeatureCache
@@ -13,6 +14,7 @@ from core.training.fit import FitRequest, fit
 from core.training.recipe import load_recipe
 from tests.core.training.scenes import scene, write_scenes
 
+_MOVES = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
 SMALL = ["encoder=efficientnet-lite0"]
 
 
@@ -166,3 +168,32 @@ def test_a_run_of_another_encoder_is_refused(run, tmp_path):
 def test_an_image_of_another_kind_is_a_mistake_of_the_caller(segmenter):
     with pytest.raises(ValueError, match="uint8"):
         segmenter.probabilities(np.zeros((8, 8), np.uint8))
+
+
+def test_features_at_the_usual_scale_are_the_usual_features(segmenter):
+    image, _ = scene(9)
+    grid = segmenter.extractor.grid(image.shape[:2], (0.5, 0.5))
+    for view in views("d4")[:3]:
+        usual = segmenter.extractor.extract(image, grid, transform=view.symmetry)
+        assert (scaled_features(segmenter.extractor, image, grid, view) == usual).all()
+
+
+@pytest.mark.parametrize("scale", [0.8, 1.25])
+def test_scaled_features_lie_on_the_usual_cells(segmenter, scale):
+    """Cells of mean colour, the first three features, lie where they did: more alike than when moved by one cell."""
+    image, _ = scene(9)
+    grid = segmenter.extractor.grid(image.shape[:2], (0.5, 0.5))
+    usual = segmenter.extractor.extract(image, grid)
+    scaled = scaled_features(segmenter.extractor, image, grid, View(transforms("none")[0], scale))
+    assert scaled.shape == usual.shape
+    away = [np.abs(np.roll(scaled[:3].astype(float), move, axis=(1, 2)) - usual[:3]).mean() for move in _MOVES]
+    assert 0 < away[0] < 0.7 * min(away[1:])
+
+
+def test_probabilities_over_scales_are_the_mean_of_those_at_each(segmenter):
+    image, _ = scene(9)
+    options = {"metres_per_pixel": (1, 1)}
+    each = [segmenter.cell_probabilities(image, tta=[view], **options) for view in views("scales")]
+    np.testing.assert_allclose(
+        segmenter.cell_probabilities(image, tta="scales", **options), np.mean(each, axis=0), atol=1e-5
+    )

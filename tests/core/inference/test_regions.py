@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from core.inference.regions import remove_small_regions
+from core.errors import InputError
+from core.inference.regions import remove_small_regions, smallest_in_pixels
 
 
 def raster(*rows):
@@ -71,3 +72,20 @@ def test_no_small_region_is_left(seed):
     filled = remove_small_regions(given, certain(given), min_pixels=20)
     np.testing.assert_array_equal(remove_small_regions(filled, None, min_pixels=20), filled)
     assert (filled != given).any()
+
+
+def test_each_class_has_a_smallest_area_of_its_own():
+    given = raster("111111", "141121", "111111")
+    filled = remove_small_regions(given, None, min_pixels=(0, 0, 2, 0, 0, 0))
+    assert filled[1].tolist() == [1, 4, 1, 1, 1, 1]  # the pond stays, the speck of rangeland goes
+
+
+def test_square_metres_become_pixels_of_the_tile():
+    assert smallest_in_pixels((0, 1, 400, 900, 50, 3), (0.5, 0.5)) == (0, 4, 1600, 3600, 200, 12)
+    assert smallest_in_pixels((400,) * 6, (10.0, 20.0)) == (2,) * 6
+
+
+@pytest.mark.parametrize("areas", [(), (1, 2), (-1, 0, 0, 0, 0, 0), (float("nan"),) * 6, (2e6,) * 6])
+def test_areas_that_make_no_sense_are_refused(areas):
+    with pytest.raises(InputError, match="6 areas"):
+        smallest_in_pixels(areas, (0.5, 0.5))

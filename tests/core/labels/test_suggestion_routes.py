@@ -126,7 +126,7 @@ def test_a_trained_run_suggests_what_it_predicts_and_predicts_once(tmp_path, mon
         kept = suggestions.load(workspace, tile, answer["suggestion"])
         assert (kept.raster == scene(0)[1]).mean() > 0.8
         assert kept.confidence.shape == (64, 64)
-        monkeypatch.setattr(run_suggestions, "predict_tile", lambda *_, **__: pytest.fail("predicted again"))
+        monkeypatch.setattr(run_suggestions, "_predictor", lambda *_: pytest.fail("predicted again"))
         client.post(f"/labels/{tile.id}/suggest", json={"run": None})
         again = client.post(f"/labels/{tile.id}/suggest", json={"run": "first"}).json()
         assert again["suggestion"] == answer["suggestion"]

@@ -1,0 +1,109 @@
+"""What a browser asks for about kept predictions: the raster over a tile, and all of them packed to be taken along.
+
+A prediction is found by its run, the key of its switches and the tile's id, each of them looked up or of a fixed form;
+no path comes from an address.
+"""
+
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from core.catalog.catalogue import collection, tile, tiles
+from core.catalog.images import read_mask
+from core.errors import InputError
+from core.inference import store
+from core.inference.prediction_files import mask_geotiff
+from core.inference.switches import PLAIN_KEY, Switches
+from core.workspace import Workspace
+
+FORMATS = ("png", "geotiff")
+
+_KEY = re.compile(rf"{PLAIN_KEY}|[0-9a-f]{{12}}")
+
+
+def prediction_url(run: str, switches: Switches, tile_id: int) -> str:
+    """The address of a kept prediction."""
+    return f"/predictions/{run}/{switches.key}/{tile_id}.png"
+
+
+def download_url(run: str, key: str, collection_id: int, form: str) -> str:
+    """The address of all kept predictions of a collection in one zip, ``form`` one of ``FORMATS``."""
+    return f"/predictions/{run}/{key}/collection/{collection_id}.zip?format={form}"
+
+
+def prediction_routes(workspace: Workspace) -> list[BaseRoute]:
+    """The routes under ``/predictions``; an unknown or missing prediction answers 404 and one sentence."""
+
+    def prediction(request: Request) -> Response:
+        where = request.path_params
+        try:
+            shown = tile(workspace, where["tile_id"])
+            place = _place(workspace, where["run"], where["key"], shown.collection_id)
+        except InputError as error:
+            return _missing(str(error))
+        path = place / f"{shown.name}_mask.png"
+        if not path.is_file():
+            return _missing("This prediction has not been made yet.")
+        return FileResponse(path, media_type="image/png", headers={"Cache-Control": "no-cache"})
+
+    def packed(request: Request) -> Response:
+        where, form = request.path_params, request.query_params.get("format", FORMATS[0])
+        try:
+            place = _place(workspace, where["run"], where["key"], where["collection_id"])
+            if form not in FORMATS:
+                raise InputError(f"Predictions are packed as {' or '.join(FORMATS)}, not as {form[:20]!r}.")
+            path = _pack(workspace, place, where["collection_id"], form)
+        except InputError as error:
+            return _missing(str(error))
+        name = f"predictions-{where['run']}-{where['key']}-{form}.zip"
+        return FileResponse(path, filename=name, background=BackgroundTask(path.unlink, missing_ok=True))
+
+    return [
+        Route("/predictions/{run}/{key}/{tile_id:int}.png", prediction),
+        Route("/predictions/{run}/{key}/collection/{collection_id:int}.zip", packed),
+    ]
+
+
+def _place(workspace: Workspace, run: str, key: str, collection_id: int) -> Path:
+    store.run_folder(workspace, run)
+    if not _KEY.fullmatch(key):
+        raise InputError("There are no such switches; reload the page.")
+    return workspace.predictions / run / key / str(collection_id)
+
+
+def _missing(sentence: str) -> Response:
+    return JSONResponse({"error": sentence}, status_code=404)
+
+
+def _pack(workspace: Workspace, place: Path, collection_id: int, form: str) -> Path:
+    """A zip in the system's folder for such files; the caller removes it. PNGs are stored: they are packed already."""
+    members = list(_members(workspace, place, collection_id))
+    if not members:
+        raise InputError("Nothing is kept of these predictions any more; predict the tiles again.")
+    with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, mask, image, shape in members:
+            if form == "png":
+                archive.write(mask, f"{name}_mask.png")
+            else:
+                archive.writestr(f"{name}_mask.tif", mask_geotiff(read_mask(mask, shape).raster, image))
+            note = mask.with_name(f"{name}.json")
+            if note.is_file():
+                archive.write(note, f"about/{name}.json", zipfile.ZIP_DEFLATED)
+    return Path(file.name)
+
+
+def _members(
+    workspace: Workspace, place: Path, collection_id: int
+) -> Iterator[tuple[str, Path, Path, tuple[int, int]]]:
+    """Name, mask, image and (height, width) of each tile that is kept."""
+    for row in tiles(workspace, collection(workspace, collection_id).id):
+        mask = place / f"{row.name}_mask.png"
+        if mask.is_file():
+            yield row.name, mask, Path(row.image_path), (row.height, row.width)

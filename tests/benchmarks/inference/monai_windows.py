@@ -1,0 +1,183 @@
+"""Windows against MONAI's ``sliding_window_inference``: the same network, window, overlap and weighting on one tile.
+
+Each side runs in a process of its own, so that its peak memory is its own, and the two take turns. MONAI is used as its
+documentation has it: the tile as one float32 tensor, Gaussian weights, its result on the CPU. Both average
+probabilities. Ours is ``NetworkSegmenter``'s way: ``plan_windows``, ``blend`` and the network by onnxruntime.
+
+The overlap is 312 / 1024, by which both place their windows alike on 2448 pixels (0, 712, 1424); with MONAI's usual
+0.25 its last window is pushed back to the border where ours spread evenly, which is measured beside it.
+
+The network is an FPN on EfficientNet-Lite0 with the packaged weights and an untrained decoder, whose classes are
+balanced so that each is predicted somewhere: many near ties, harder to agree on than a trained network's.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+SIDE = 2448
+WINDOW = 1024
+ALIKE, USUAL = 312 / 1024, 0.25
+RUNS = 3
+CLASSES = 6
+REAL_TILE = Path(__file__).resolve().parents[4] / "shared" / "data" / "deepglobe" / "land-train" / "6399_sat.jpg"
+_PROBE = 512
+
+
+def main() -> None:
+    """Measure and print."""
+    print(json.dumps(measure(), indent=2))
+
+
+def measure(runs: int = RUNS) -> dict[str, object]:
+    """Medians over ``runs`` alternating processes of either side, and how far the labels agree."""
+    with tempfile.TemporaryDirectory() as scratch:
+        found: dict[tuple[str, float], list[dict[str, float]]] = {}
+        for number in range(runs):
+            for side in ("ours", "monai"):
+                found.setdefault((side, ALIKE), []).append(_in_process(side, ALIKE, Path(scratch)))
+                if number == 0:
+                    found[side, USUAL] = [_in_process(side, USUAL, Path(scratch))]
+        ours, monai = (_medians(found[side, ALIKE]) for side in ("ours", "monai"))
+        return {
+            "tile": REAL_TILE.name if REAL_TILE.is_file() else "synthetic",
+            "runs": runs,
+            "ours": ours,
+            "monai": monai,
+            "times_faster": round(monai["seconds"] / ours["seconds"], 2),
+            "share_of_memory": round(ours["peak_mb"] / monai["peak_mb"], 3),
+            "labels_equal": _agreement(Path(scratch), ALIKE),
+            "labels_equal_at_overlap_0.25": _agreement(Path(scratch), USUAL),
+            "class_shares": _shares(Path(scratch)),
+        }
+
+
+def _medians(figures: list[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(one[name] for one in figures) for name in figures[0]}
+
+
+def _labels_path(folder: Path, side: str, overlap: float) -> Path:
+    return folder / f"{side}-{overlap:.4f}.npy"
+
+
+def _agreement(folder: Path, overlap: float) -> float:
+    ours, monai = (np.load(_labels_path(folder, side, overlap)) for side in ("ours", "monai"))
+    return round(float((ours == monai).mean()), 6)
+
+
+def _shares(folder: Path) -> list[float]:
+    labels = np.load(_labels_path(folder, "ours", ALIKE))
+    return [round(float(share), 3) for share in np.bincount(labels.ravel(), minlength=CLASSES) / labels.size]
+
+
+def _in_process(side: str, overlap: float, scratch: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", __spec__.name if __spec__ else __name__, "--one", side, str(overlap), str(scratch)]
+    finished = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures: dict[str, float] = json.loads(finished.stdout.splitlines()[-1])
+    return figures
+
+
+def _one(side: str, overlap: float, scratch: Path) -> None:
+    image, network = _tile(), _network()
+    work = {"ours": _ours, "monai": _monai}[side](network, overlap)
+    before = _peak_mb()
+    work(image[:_PROBE, :_PROBE])  # sets up
+    start = time.perf_counter()
+    labels = work(image)
+    seconds = time.perf_counter() - start
+    np.save(_labels_path(scratch, side, overlap), labels)
+    print(json.dumps({"seconds": seconds, "peak_mb": _peak_mb(), "peak_before_mb": before}))
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _tile() -> NDArray[np.uint8]:
+    from core.catalog.images import read_image
+    from core.catalog.sample import draw_scene
+
+    return read_image(REAL_TILE) if REAL_TILE.is_file() else draw_scene(0, SIDE).image
+
+
+def _network() -> torch.nn.Module:
+    """The network of both sides, from the same seed in every process."""
+    from models.build import build_network
+
+    network = build_network(encoder="efficientnet-lite0", decoder="fpn", seed=0).eval()
+    images = torch.from_numpy(_tile()[:_PROBE, :_PROBE].copy()).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        logits = network(images).logits[0].flatten(1)
+    deviation, mean = torch.std_mean(logits, dim=1)
+    with torch.no_grad():
+        convolution = next(m for m in reversed(list(network.classifier.modules())) if isinstance(m, torch.nn.Conv2d))
+        convolution.weight.div_(deviation.view(-1, 1, 1, 1))
+        convolution.bias.sub_(mean).div_(deviation)
+    return network
+
+
+def _ours(network: torch.nn.Module, overlap: float) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    from core.inference.enlarging import most_probable
+    from core.inference.windows import BatchSize, blend, most_at_once, plan_windows
+    from core.progress import SilentProgress
+    from models.onnx_network import OnnxNetwork, export_network
+
+    graph = OnnxNetwork(export_network(network), network)
+
+    def infer(windows: NDArray[np.uint8], _corners: object) -> NDArray[np.float32]:
+        return torch.from_numpy(graph(windows)).softmax(dim=1).numpy()
+
+    def work(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        window = (min(WINDOW, len(image)),) * 2
+        plan = plan_windows(image.shape[:2], window, overlap=overlap, weighting="gaussian")
+        labels = np.empty(image.shape[:2], np.uint8)
+
+        def emit(top: int, rows: NDArray[np.float32]) -> None:
+            labels[top : top + rows.shape[1]] = most_probable(rows)
+
+        windows = (image[top : top + window[0], left : left + window[1]] for top, left in plan.corners)
+        batch = BatchSize(most_at_once(window, torch.device("cpu")))
+        blend(plan, windows, infer, emit, batch=batch, progress=SilentProgress(), message="")
+        return labels
+
+    return work
+
+
+def _monai(network: torch.nn.Module, overlap: float) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    from monai.inferers import sliding_window_inference
+
+    @torch.inference_mode()
+    def work(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        images = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float()
+        probabilities = sliding_window_inference(
+            images,
+            roi_size=(min(WINDOW, len(image)),) * 2,
+            sw_batch_size=1,
+            predictor=lambda windows: network(windows).logits.softmax(dim=1),
+            overlap=overlap,
+            mode="gaussian",
+        )
+        return probabilities[0].argmax(dim=0).to(torch.uint8).numpy()
+
+    return work
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--one", nargs=3, metavar=("SIDE", "OVERLAP", "FOLDER"), help="one side in this process")
+    chosen = parser.parse_args()
+    if chosen.one:
+        _one(chosen.one[0], float(chosen.one[1]), Path(chosen.one[2]))
+    else:
+        main()
