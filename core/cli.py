@@ -214,7 +214,7 @@ def _add_app_commands(command: Callable[[str, Command, str], argparse.ArgumentPa
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError("must be a whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""The commands that predict: ``predict``, ``predict-tiles`` and ``import-predictions``."""
+"""The commands about predictions: ``predict``, ``predict-tiles``, ``import-predictions`` and ``delete-run``."""
 
 import argparse
 from collections.abc import Callable
@@ -44,20 +44,26 @@ def add_workspace_predict_commands(command: AddCommand) -> None:
     take.add_argument("--name", required=True, help="what the run shall be called")
     take.add_argument("--offset", type=_place, default=(0, 0), metavar="X,Y", help="where masks smaller than tiles lie")
 
+    gone = command("delete-run", _delete_run, "Delete a run of a workspace with its predictions and scores.")
+    gone.add_argument("--workspace", type=Path)
+    gone.add_argument("--run", required=True, help="a run's name in the workspace")
+
 
 def _predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    from core.inference.batch import predict_folder
+    from core.inference.batch import predict_folder, predict_one_raster
 
-    return predict_folder(
-        runs=options.run,
-        data=options.data,
-        out=options.out,
-        switches=chosen_switches(options),
-        keep_probabilities=options.probabilities,
-        progress=progress,
-        device=options.device,
-        cluster=cluster_use(options) if options.cluster else None,
-    )
+    order = {
+        "runs": options.run,
+        "data": options.data,
+        "out": options.out,
+        "switches": chosen_switches(options),
+        "keep_probabilities": options.probabilities,
+        "progress": progress,
+        "device": options.device,
+    }
+    if options.data.is_file():
+        return predict_one_raster(**order)
+    return predict_folder(**order, cluster=cluster_use(options) if options.cluster else None)
 
 
 def _predict_tiles(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -92,6 +98,14 @@ def _import(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         progress=progress,
         offset=options.offset,
     )
+
+
+def _delete_run(options: argparse.Namespace, _progress: Progress) -> dict[str, Any]:
+    from core.inference.store_space import delete_run
+    from core.workspace import open_workspace
+
+    delete_run(open_workspace(options.workspace), options.run)
+    return {"run": options.run, "deleted": True}
 
 
 def _place(text: str) -> tuple[int, int]:

@@ -5,7 +5,6 @@ and activations fused, which torch's eager mode does not do. A network that read
 the image) is left to torch, as is one that ONNX has no names for.
 """
 
-import contextlib
 import io
 import warnings
 
@@ -47,14 +46,17 @@ def export_network(network: TrainedNetwork) -> bytes:
     """
     if network.needs_context != "none":
         raise ModelError("A network that reads the surroundings of a patch is not written as ONNX.")
+    if any(
+        isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size not in {1, (1, 1)} for layer in network.modules()
+    ):
+        raise ModelError("A network that pools an image to a few places is not written as ONNX.")
     side = max(_TRIAL_SIDE, network.smallest)
     inputs = _trial(network, (side, side))
     names = ["images", *_PLACE][: len(inputs)]
     axes = {"images": {0: "count", 1: "height", 2: "width"}, **{name: {0: "count"} for name in names[1:]}}
     stream = io.BytesIO()
     try:
-        # The exporter prints a graph that it gives up on.
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.inference_mode():
+        with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")  # of tracing: the trial of OnnxNetwork checks what it warns of
             torch.onnx.export(
                 _Graph(network).eval(),

@@ -19,10 +19,16 @@ from core.catalog.catalogue import (
 from core.catalog.mosaic import lay_out
 from core.catalog.splits import SPLITS
 from core.errors import InputError
+from core.inference import store
+from core.inference.prediction_routes import prediction_url
+from core.inference.store_space import kept_groups
+from core.inference.switches import Switches
 from core.tables import Collection, Tile
 from core.workspace import Workspace, open_workspace
 from pages.components.gallery import PAGE_SIZE, gallery, status
 from pages.components.legend import class_legend
+from pages.components.predict_card import predict_card
+from pages.components.predict_kept import import_form, kept_predictions, words
 from pages.components.problems import problem_table
 from pages.components.synthetic import synthetic_note
 from pages.components.tile_map import SPLIT_COLOURS, clicked_tile, tile_map
@@ -70,7 +76,20 @@ def page() -> None:
             _show_collection(collection, rows)
         else:
             _show_detail(workspace, collection, row, labelled=row.id in labelled)
+    _predictions(workspace, collection, rows, row if row and row.collection_id == collection.id else None)
     _show_problems(workspace, collection)
+
+
+def _predictions(workspace: Workspace, collection: Collection, rows: list[Tile], opened: Tile | None) -> None:
+    """Predict, what is kept, and the import, under the map."""
+    st.subheader("Predictions", anchor="predictions")
+    start, kept, take = st.tabs(["Predict", "Kept predictions", "Import predictions"])
+    with start:
+        predict_card(workspace, collection, rows, opened)
+    with kept:
+        kept_predictions(workspace, collection)
+    with take:
+        import_form(workspace, collection)
 
 
 def _choose_collection(workspace: Workspace, known: list[Collection]) -> Collection:
@@ -163,6 +182,7 @@ def _show_collection(collection: Collection, rows: list[Tile]) -> None:
     """What the panel says while no tile is open: the collection as a whole."""
     st.subheader(collection.name, anchor=False)
     st.caption("Click a tile to see it large, with its mask, its class shares and what was wrong with its files.")
+    st.markdown(":material/auto_awesome: [Predict these tiles](#predictions)")
     for split, count in count_splits(rows).items():
         st.markdown(f"**{count}** {SPLIT_NAMES[split]}")
     shares = mean_class_shares(rows)
@@ -181,14 +201,40 @@ def _show_detail(workspace: Workspace, collection: Collection, row: Tile, *, lab
         st.badge(row.split, icon=":material/call_split:", color="gray")
         st.badge(status(row, labelled=labelled), icon=":material/brush:", color="gray")
         synthetic_note(collection)
-    tile_view(row, key=f"view-{row.id}")
-    if row.class_shares:
+    overlay = _choose_overlay(workspace, row)
+    tile_view(row, overlay=overlay, key=f"view-{row.id}")
+    if overlay:
+        class_legend()
+    elif row.class_shares:
         class_legend(row.class_shares)
     _facts(row)
     for problem in problems(workspace, collection.id, row.name):
         st.warning(problem.sentence, icon=":material/warning:")
     if st.button("Label this tile", type="primary", icon=":material/brush:", width="stretch"):
         st.switch_page(HERE / "label.py", query_params={"tile": str(row.id)})
+
+
+def _choose_overlay(workspace: Workspace, row: Tile) -> str | None:
+    """The address of the prediction that is to lie over the tile; None for the given mask."""
+    groups = [g for g in kept_groups(workspace) if g.collection_id == row.collection_id and row.name in g.tiles]
+    if not groups:
+        st.markdown(":material/auto_awesome: [Predict this tile](#predictions)")
+        return None
+    names = {f"{group.run}, {words(group)}": group for group in groups}
+    chosen = st.selectbox(
+        "Over the image", ["given mask" if row.mask_path else "nothing", *names], index=1, key=f"overlay-{row.id}"
+    )
+    group = names.get(str(chosen))
+    if group is None:
+        return None
+    switches = Switches.from_facts(group.switches)
+    found = store.find(workspace, group.run, row, switches)
+    if found is None:
+        return None
+    if found.stale:
+        st.warning(f"This prediction is stale: {found.stale}. Predict the tile anew.", icon=":material/history:")
+    store.touch(found)
+    return f"{prediction_url(group.run, switches, row.id)}?v={found.path.stat().st_mtime_ns}"
 
 
 def _facts(row: Tile) -> None:

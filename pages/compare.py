@@ -15,6 +15,7 @@ from core.evaluation.evaluate import MaskPair, count_pair
 from core.evaluation.held_out import held_out, kept_evaluation
 from core.evaluation.scores import Scores, from_confusion
 from core.inference import store
+from core.inference.extent import Extent
 from core.inference.prediction_routes import prediction_url
 from core.inference.store import KeptPrediction
 from core.inference.switches import Switches
@@ -67,7 +68,7 @@ def page() -> None:
     _trained_on(workspace, collection, tile, (a, b))
     here, over_all = st.columns([2, 3], gap="large")
     with here:
-        _this_tile(tile, made)
+        _this_tile(workspace, tile, (a, b), made)
     with over_all:
         _all_tiles(workspace, collection, a, b)
 
@@ -145,12 +146,16 @@ def _trained_on(workspace: Workspace, collection: Collection, tile: Tile, sides:
         )
 
 
-def _this_tile(tile: Tile, made: list[KeptPrediction]) -> None:
+def _this_tile(workspace: Workspace, tile: Tile, sides: tuple[Side, Side], made: list[KeptPrediction]) -> None:
     st.subheader(f"On tile {tile.name}", anchor=False)
     if tile.mask_path is None:
         st.caption("This tile came without a mask: the panels show where A and B differ, not who is right.")
         return
-    a, b = (_tile_scores(tile.mask_path, str(p.path), p.path.stat().st_mtime, tile.name) for p in made)
+    parts = [store.extent(store.run_folder(workspace, side.run), tile) for side in sides]
+    a, b = (
+        _tile_scores(tile.mask_path, str(p.path), p.path.stat().st_mtime, tile.name, part)
+        for p, part in zip(made, parts, strict=True)
+    )
     rows = [{"class": "mean", "A": a.miou, "B": b.miou}]
     rows += [{"class": name, "A": a.iou[name], "B": b.iou[name]} for name in CLASS_NAMES if name in a.iou]
     table = pd.DataFrame(rows)
@@ -162,8 +167,8 @@ def _this_tile(tile: Tile, made: list[KeptPrediction]) -> None:
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _tile_scores(truth: str, prediction: str, made: float, name: str) -> Scores:  # noqa: ARG001
-    return from_confusion(count_pair(MaskPair(name, Path(truth), Path(prediction))))
+def _tile_scores(truth: str, prediction: str, made: float, name: str, judged: Extent | None) -> Scores:  # noqa: ARG001
+    return from_confusion(count_pair(MaskPair(name, Path(truth), Path(prediction), judged)))
 
 
 def _all_tiles(workspace: Workspace, collection: Collection, a: Side, b: Side) -> None:

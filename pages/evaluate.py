@@ -86,6 +86,10 @@ def _say_what_is_judged(judged: HeldOut) -> None:
     sentence = f"Judged on {len(judged.tiles)} tiles with a mask: {_names([t.name for t in judged.tiles])}."
     if judged.trained_on:
         sentence += f" Left out, since the run trained on them: {_names(judged.trained_on)}."
+    if judged.missing:
+        sentence += f" Left out, since {len(judged.missing)} have no imported prediction: {_names(judged.missing)}."
+    if judged.in_part:
+        sentence += f" Judged in part, where the imported masks reach: {_names(judged.in_part)}."
     st.caption(sentence)
 
 

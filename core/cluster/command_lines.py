@@ -18,7 +18,7 @@ RETURNS: dict[str, Returned] = {
 }
 """The commands that also run where the cluster shares no disk with this machine, and what each leaves at ``--out``."""
 
-ON_A_SHARED_DISK = ("predict", "evaluate", "compare", "evaluate-run")
+ON_A_SHARED_DISK = ("predict", "predict-tiles", "evaluate", "compare", "evaluate-run")
 """Those that read or write whole folders, which the cluster must see."""
 
 OUT = "--out"

@@ -18,7 +18,9 @@ from core.catalog.images import fingerprint
 from core.cluster.connection import ClusterUse
 from core.errors import InputError
 from core.inference.many_tiles import Delivery, NamedImage, Order, predict_many
+from core.inference.predict import load_segmenter
 from core.inference.prediction_files import write_prediction
+from core.inference.raster import predict_raster
 from core.inference.switches import Switches
 from core.progress import Progress
 from core.training.runs import weights_file
@@ -70,6 +72,39 @@ def predict_folder(
         "seconds_per_tile": round(float(np.median([manifest.seconds(image) for image in done])), 3),
         "left_out": left_out,
     }
+
+
+def predict_one_raster(
+    *,
+    runs: Sequence[Path],
+    data: Path,
+    out: Path,
+    switches: Switches,
+    keep_probabilities: bool,
+    progress: Progress,
+    device: str = "auto",
+) -> dict[str, object]:
+    """Predict one raster of any size, strip by strip, into the folder ``out`` as ``<name>_mask.tif``.
+
+    Raises ``InputError`` for several runs and for switches that need the whole raster at once, and as
+    ``predict_raster`` does.
+    """
+    if len(runs) > 1:
+        raise InputError("A raster is predicted by one run; make an ensemble of the runs first, and give that.")
+    if switches.any_after_network:
+        raise InputError(
+            "A raster is predicted in strips, and refinement needs it whole; give --tta alone, or cut it into tiles."
+        )
+    target = out / f"{data.stem}_mask.tif"
+    told = predict_raster(
+        load_segmenter(runs[0], device),
+        data,
+        target,
+        progress=progress,
+        tta=switches.tta,
+        probabilities=keep_probabilities,
+    )
+    return {**told, "tiles": 1, "switches": switches.facts, "runs": [str(runs[0])], "left_out": []}
 
 
 class _Manifest:

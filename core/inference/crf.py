@@ -32,8 +32,8 @@ MAX_WEIGHT = 40.0
 
 CRF_LIMITS: Mapping[str, Limit] = MappingProxyType(
     {
-        "bilateral_metres": Limit(1, 500, 1, "metres", "how far pixels of like colour hear each other"),
-        "bilateral_grey_levels": Limit(1, 128, 1, "grey levels", "how unlike colours may be to count as alike"),
+        "bilateral_metres": Limit(5, 500, 1, "metres", "how far pixels of like colour hear each other"),
+        "bilateral_grey_levels": Limit(3, 128, 1, "grey levels", "how unlike colours may be to count as alike"),
         "bilateral_weight": Limit(0, 40, 0.5, "", "how strongly pixels of like colour pull each other"),
         "smooth_metres": Limit(0.1, 50, 0.5, "metres", "how far neighbours of any colour hear each other"),
         "smooth_weight": Limit(0, 40, 0.5, "", "how strongly neighbours of any colour pull each other"),
@@ -41,6 +41,8 @@ CRF_LIMITS: Mapping[str, Limit] = MappingProxyType(
         "working_metres": Limit(0.1, 10, 0.1, "metres a pixel", "the resolution at which messages are passed"),
     }
 )
+"""What each may be. The finer the bilateral kernel, the more memory: a tile of 2448 x 2448 takes 0.2 GB by default,
+1.2 GB at 5 m and 3 grey levels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,18 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.atomic import write_json
-from core.catalog.discover import discover, find_mask
-from core.catalog.images import fingerprint, read_image, read_info, read_mask
-from core.classes import CLASS_COUNT, UNLABELLED, ClassRaster
+from core.classes import CLASS_COUNT, UNLABELLED
 from core.code_version import code_version
 from core.errors import InputError
 from core.evaluation import confusion, scores
 from core.inference.ensembles import KIND, EnsembleSegmenter, Weighting, write_ensemble
 from core.inference.predict import AnySegmenter, load_segmenter
+from core.inference.validation_tiles import ValidationTile, find_validation_tiles, judge_tiles
 from core.progress import Progress
 from core.training.feature_cache import FeatureCache
 from core.training.provenance import digest, environment, peak_device_memory_bytes, peak_memory_bytes
-from core.training.runs import CARD, RunCard, is_ensemble, read_run
+from core.training.runs import CARD, RunCard, is_ensemble, read_run, weights_file
 from core.training.validation import validation_scores
 
 PIXELS = 300_000
@@ -63,13 +62,6 @@ class SampledTile:
     classes: NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
-class _JudgedTile:
-    name: str
-    image_path: Path
-    truth: ClassRaster
-
-
 def make_ensemble(request: EnsembleRequest, progress: Progress) -> dict[str, Any]:
     """Make an ensemble and write its folder; returns the result that the command line prints.
 
@@ -92,9 +84,9 @@ def make_ensemble(request: EnsembleRequest, progress: Progress) -> dict[str, Any
         measured = _told(request, sampled, fitted)
         shares = fitted if request.weighting == "fitted" else shares
         together = EnsembleSegmenter(cards[0], tuple(segmenters), tuple(shares.tolist()))
-        validation = validation_scores(_judge(together, tiles, progress))
+        validation = validation_scores(judge_tiles(together, tiles, progress))
     ensemble = write_ensemble(request.out, runs=request.runs, shares=shares.tolist(), weighting=request.weighting)
-    measured["shares"] = {member.run: member.share for member in ensemble.members}
+    measured["shares"] = dict(zip(_names(request.runs), ensemble.shares, strict=True))
     card = _card(request, cards, measured, validation, seconds=time.perf_counter() - start)
     write_json(request.out / CARD, card.model_dump(mode="json"))
     return {
@@ -129,15 +121,19 @@ def _cards(request: EnsembleRequest) -> list[RunCard]:
     runs, out = request.runs, request.out
     if len({run.resolve() for run in runs}) < max(2, len(runs)):
         raise InputError("An ensemble needs two or more different runs; name each once with --run.")
+    cards = []
     for run in runs:
         if is_ensemble(run):
             raise InputError(f"The run {run} is an ensemble itself; name its members instead.")
+        cards.append(read_run(run).card)
+        if not weights_file(run).is_file():
+            raise InputError(f"The run {run} has no weights, so it can predict no other tile; leave it out.")
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not is_ensemble(out)):
         raise InputError(f"{out} holds something that is no ensemble; give --out a folder of its own.")
-    return [read_run(run).card for run in runs]
+    return cards
 
 
-def _common_tiles(request: EnsembleRequest, cards: Sequence[RunCard]) -> list[_JudgedTile]:
+def _common_tiles(request: EnsembleRequest, cards: Sequence[RunCard]) -> list[ValidationTile]:
     """The validation tiles that all members have and none trained on, with their labels."""
     trained = {print_ for card in cards for print_ in card.training_tiles.values()}
     everywhere = set.intersection(*(set(card.validation_tiles.values()) for card in cards)) - trained
@@ -154,27 +150,12 @@ def _common_tiles(request: EnsembleRequest, cards: Sequence[RunCard]) -> list[_J
                 "--weights equal."
             )
         return []
-    found = {tile.name: tile for tile in discover(request.data).tiles}
-    judged = []
-    for name, print_ in common.items():
-        tile = found.get(name)
-        if tile is None or fingerprint(tile.image_path) != print_:
-            raise InputError(
-                f"The validation tile {name} is not in {request.data} as it was when the runs were trained; give the "
-                "folder of then, or choose --weights equal without --data."
-            )
-        mask = (find_mask(request.labels, name) if request.labels else None) or tile.mask_path
-        if mask is None:
-            raise InputError(f"The validation tile {name} has no mask to judge by; give its folder with --labels.")
-        info = read_info(tile.image_path)
-        raster = read_mask(mask, shape=(info.height, info.width)).raster
-        if not (raster != UNLABELLED).any():
-            raise InputError(f"Nothing is labelled on the validation tile {name}; label some of it first.")
-        judged.append(_JudgedTile(name, tile.image_path, raster))
-    return judged
+    return find_validation_tiles(common, request.data, request.labels)
 
 
-def _sample(segmenters: Sequence[AnySegmenter], tiles: Sequence[_JudgedTile], progress: Progress) -> list[SampledTile]:
+def _sample(
+    segmenters: Sequence[AnySegmenter], tiles: Sequence[ValidationTile], progress: Progress
+) -> list[SampledTile]:
     """Every so manieth labelled pixel of each tile, with what each member says of it."""
     at_most = max(1, PIXELS // len(tiles))
     sampled = []
@@ -184,30 +165,10 @@ def _sample(segmenters: Sequence[AnySegmenter], tiles: Sequence[_JudgedTile], pr
         probabilities = np.empty((len(segmenters), CLASS_COUNT, chosen.size), np.float32)
         for member, segmenter in enumerate(segmenters):
             progress.update(number * len(segmenters) + member, len(tiles) * len(segmenters), f"Predicting {tile.name}")
-            found = _predicted(segmenter, tile)
+            found = tile.predicted(segmenter)
             probabilities[member] = found.reshape(CLASS_COUNT, -1)[:, chosen]
         sampled.append(SampledTile(probabilities, tile.truth.ravel()[chosen]))
     return sampled
-
-
-def _predicted(segmenter: AnySegmenter, tile: _JudgedTile) -> NDArray[np.float32]:
-    info = read_info(tile.image_path)
-    return segmenter.probabilities(
-        read_image(tile.image_path),
-        metres_per_pixel=(info.metres_per_pixel_y, info.metres_per_pixel_x),
-        fingerprint=fingerprint(tile.image_path),
-    )
-
-
-def _judge(
-    segmenter: EnsembleSegmenter, tiles: Sequence[_JudgedTile], progress: Progress
-) -> Mapping[str, confusion.Confusion]:
-    matrices = {}
-    for index, tile in enumerate(tiles):
-        progress.update(index, len(tiles), f"Judging tile {tile.name}")
-        raster = _predicted(segmenter, tile).argmax(axis=0).astype(np.uint8)
-        matrices[tile.name] = confusion.count(tile.truth, raster)
-    return matrices
 
 
 def _told(request: EnsembleRequest, tiles: Sequence[SampledTile], fitted: NDArray[np.float64]) -> dict[str, Any]:
@@ -216,7 +177,7 @@ def _told(request: EnsembleRequest, tiles: Sequence[SampledTile], fitted: NDArra
     alone = np.eye(count)
     told: dict[str, Any] = {
         "pixels": sum(tile.classes.size for tile in tiles),
-        "miou_alone": {run.name: miou_of(tiles, alone[index]) for index, run in enumerate(request.runs)},
+        "miou_alone": {name: miou_of(tiles, own) for name, own in zip(_names(request.runs), alone, strict=True)},
         "miou_equal": miou_of(tiles, np.full(count, 1 / count)),
         "miou_fitted": miou_of(tiles, fitted),
         "miou_fitted_left_out": None,
@@ -225,6 +186,12 @@ def _told(request: EnsembleRequest, tiles: Sequence[SampledTile], fitted: NDArra
         others = [[*tiles[:index], *tiles[index + 1 :]] for index in range(len(tiles))]
         told["miou_fitted_left_out"] = miou_of(tiles, *(fit_shares(rest) for rest in others))
     return told
+
+
+def _names(runs: Sequence[Path]) -> list[str]:
+    """The runs' names, or their folders where two are called the same."""
+    names = [run.name for run in runs]
+    return names if len(set(names)) == len(names) else [str(run) for run in runs]
 
 
 def miou_of(tiles: Sequence[SampledTile], *shares: NDArray[np.float64]) -> float | None:

@@ -1,7 +1,6 @@
 """Mean field of the CRF (``core.inference.crf``) at working size, and its last update at full size."""
 
 import math
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -9,14 +8,12 @@ from numpy.typing import NDArray
 
 from core.inference import crf_kernels
 from core.inference.bilateral_grid import BilateralGrid, Planes
+from core.inference.crf import CrfParameters
 from core.inference.row_threads import in_row_ranges
-
-if TYPE_CHECKING:
-    from core.inference.crf import CrfParameters
 
 
 def mean_field(
-    unary: Planes, image: NDArray[np.uint8], resolution: tuple[float, float], parameters: "CrfParameters"
+    unary: Planes, image: NDArray[np.uint8], resolution: tuple[float, float], parameters: CrfParameters
 ) -> Planes:
     """The weighted message into every pixel after all updates but the last: (height, width, classes) float32.
 

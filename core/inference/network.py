@@ -6,7 +6,6 @@ know what was trained. Nothing is cached: a decoder sees the pixels, not an enco
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -40,18 +39,13 @@ from models.onnx_network import OnnxNetwork
 Probabilities = NDArray[np.float32]
 """``(6, height, width)`` float32 that sum to 1 over the classes."""
 
-Sight = Literal["auto", "whole", "patches", "resized"]
-"""How a network sees a tile: 'whole' in one pass, in 'patches' that overlap, 'resized' to a small picture of the whole;
-'auto' is the whole where it is small enough, else large windows."""
-SIGHTS: tuple[Sight, ...] = ("auto", "whole", "patches", "resized")
-
 WHOLE_UP_TO = 1536
 """Working images up to this side take one pass; larger ones go in windows, so that memory stays bounded."""
 WINDOW = 1024
 PATCH = 512
-"""Side of a window of 'patches', in working pixels."""
+"""Side of a window where the recipe's ``sight`` is 'patches', in working pixels."""
 RESIZED_TO = 1024
-"""The longest side that 'resized' brings a tile to."""
+"""The longest side that a ``sight`` of 'resized' brings a tile to."""
 
 _LEAST = 1e-7  # keeps the logarithm of an averaged probability finite
 _ROWS_AT_ONCE = 256
@@ -70,7 +64,6 @@ class NetworkSegmenter:
     network: TrainedNetwork
     device: torch.device
     graph: OnnxNetwork | None = None
-    sight: Sight = "auto"
 
     def probabilities(
         self,
@@ -110,8 +103,9 @@ class NetworkSegmenter:
         *,
         metres_per_pixel: tuple[float, float] = _DEFAULT_METRES_PER_PIXEL,
         tta: str | Sequence[View] = "none",
+        fingerprint: str | None = None,  # noqa: ARG002
+        features: NDArray[np.float16] | None = None,  # noqa: ARG002
         progress: Progress | None = None,
-        **_features: Any,
     ) -> ClassRaster:
         """The most probable class of every pixel; arguments as for ``probabilities``.
 
@@ -119,7 +113,7 @@ class NetworkSegmenter:
         """
         grid = self._grid(image, metres_per_pixel)
         chosen = views(tta) if isinstance(tta, str) else tuple(tta)
-        if chosen != views("none") or self.sight == "resized":
+        if chosen != views("none") or self.recipe.sight == "resized":
             whole = self._working_probabilities(image, grid, chosen, progress)
             return most_probable(enlarged_probabilities(whole, grid.size))
         raster: ClassRaster = np.empty(grid.size, np.uint8)
@@ -152,7 +146,7 @@ class NetworkSegmenter:
         self, image: NDArray[np.uint8], grid: CellGrid, tta: str | Sequence[View], progress: Progress | None
     ) -> Probabilities:
         """``(6, height, width)`` at the working size, averaged over windows and views."""
-        seen = _shrunk(grid.working) if self.sight == "resized" else grid.working
+        seen = _shrunk(grid.working) if self.recipe.sight == "resized" else grid.working
         chosen = views(tta) if isinstance(tta, str) else tuple(tta)
         total: Probabilities | None = None
         for view in chosen:
@@ -210,9 +204,9 @@ class NetworkSegmenter:
             return self.recipe.patch, self.recipe.patch
         least, step = self.network.smallest, self.network.alignment
         tall, wide = (max(least, -(-side // step) * step) for side in size)
-        if self.network.whole_tile or self.sight in {"whole", "resized"}:
+        if self.network.whole_tile or self.recipe.sight in {"whole", "resized"}:
             return tall, wide
-        if self.sight == "patches":
+        if self.recipe.sight == "patches":
             side = max(PATCH, least)
             return min(tall, side), min(wide, side)
         return (WINDOW, WINDOW) if max(size) > WHOLE_UP_TO else (tall, wide)

@@ -85,7 +85,11 @@ class _Helper(threading.Thread):
 
 
 def run_overlapped(
-    items: Generator[Item, None, None], work: Callable[[Item], Result], finish: Callable[[Result], None], *, ahead: int = AHEAD
+    items: Generator[Item, None, None],
+    work: Callable[[Item], Result],
+    finish: Callable[[Result], None],
+    *,
+    ahead: int = AHEAD,
 ) -> None:
     """``finish(work(item))`` for every item, in order, with reading, working and finishing overlapping in time.
 

@@ -22,7 +22,7 @@ from core.errors import InputError
 from core.inference.enlarging import RowEnlarger, most_probable, taps
 from core.inference.network import WINDOW, NetworkSegmenter
 from core.inference.predict import AnySegmenter, Segmenter
-from core.inference.raster_cells import predict_cells
+from core.inference.raster_cells import BLOCK, predict_cells
 from core.inference.raster_source import GDAL_CACHE_BYTES, Pixels, RasterSource, Strip
 from core.inference.raster_target import RasterTarget
 from core.inference.tta import View, views
@@ -47,6 +47,7 @@ TILE = 1536
 """The longest side, in the raster's pixels, of a window that is predicted as a tile of its own."""
 
 _LEAST = 1e-7  # keeps the logarithm of an averaged probability finite
+_LEAST_BLOCK = 256
 _MESSAGE = "Predicting the raster"
 
 _Size = tuple[int, int]
@@ -132,16 +133,19 @@ class _CellJob:
 
     segmenter: Segmenter
     views: tuple[View, ...]
+    block: int = BLOCK
 
     @property
     def resolution_m(self) -> float:
         return self.segmenter.extractor.parts[0].resolution_m
 
     def run(self, source: RasterSource, emit: EmitPixels, progress: Progress) -> None:
-        predict_cells(self.segmenter, source, self.views, emit, progress=progress)
+        predict_cells(self.segmenter, source, self.views, emit, block=self.block, progress=progress)
 
     def with_smaller(self) -> "_CellJob":
-        raise TooLargeError("There is not enough memory to encode a block of the raster; close other programs.")
+        if self.block <= _LEAST_BLOCK:
+            raise TooLargeError("There is not enough memory to predict this raster; close other programs.")
+        return replace(self, block=self.block // 2)
 
 
 @dataclass(frozen=True)
@@ -214,7 +218,7 @@ def _job(segmenter: AnySegmenter, chosen: tuple[View, ...]) -> _Job:
 
 def _sees_pixels_alone(segmenter: NetworkSegmenter) -> bool:
     network = segmenter.network
-    return not (network.needs_place or network.whole_tile) and segmenter.sight in {"auto", "patches"}
+    return not (network.needs_place or network.whole_tile) and segmenter.recipe.sight in {"auto", "patches"}
 
 
 def _halved(window: _Size) -> _Size:

@@ -16,6 +16,7 @@ from core.inference.pipeline import run_overlapped
 from core.inference.predict import Segmenter, head_logits
 from core.inference.raster_source import Pixels, RasterSource, Strip, blocks
 from core.inference.tta import View
+from core.inference.windows import TooLargeError, is_out_of_memory
 from core.progress import Progress
 from core.training.cell_grid import CellGrid
 from core.training.features import Features
@@ -54,19 +55,31 @@ class _Encoded:
 
 
 def predict_cells(
-    segmenter: Segmenter, source: RasterSource, views: Sequence[View], emit: EmitPixels, *, progress: Progress
+    segmenter: Segmenter,
+    source: RasterSource,
+    views: Sequence[View],
+    emit: EmitPixels,
+    *,
+    block: int = BLOCK,
+    progress: Progress,
 ) -> None:
     """Emit rows of logits (of log probabilities over several ``views``), at the raster's pixels, from the top.
 
-    ``views`` are symmetries at scale 1. Raises what reading, ``emit`` and ``progress`` raise.
+    ``views`` are symmetries at scale 1, ``block`` is the longest side of a block in working pixels. Raises
+    ``TooLargeError`` where one is more than memory holds, and what reading, ``emit`` and ``progress`` raise.
     """
-    run = _CellRun(segmenter, source, tuple(views), emit)
+    run = _CellRun(segmenter, source, tuple(views), emit, block)
     total = len(run.lines) * len(run.columns)
 
-    def work(block: _Block) -> _Encoded:
-        done = block.line * len(run.columns) + block.column
+    def work(piece: _Block) -> _Encoded:
+        done = piece.line * len(run.columns) + piece.column
         progress.update(done, total, f"Predicting the raster, block {done + 1} of {total}")
-        return run.encode(block)
+        try:
+            return run.encode(piece)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise TooLargeError("There is not enough memory to encode a block of the raster.") from error
+            raise
 
     run_overlapped(run.read(), work, run.finish)
 
@@ -84,7 +97,9 @@ def head_reach(head: Head) -> int:
 class _CellRun:
     """One raster under way: the reader's strip of pixels, the stitcher's strip of features."""
 
-    def __init__(self, segmenter: Segmenter, source: RasterSource, views: tuple[View, ...], emit: EmitPixels) -> None:
+    def __init__(
+        self, segmenter: Segmenter, source: RasterSource, views: tuple[View, ...], emit: EmitPixels, block: int
+    ) -> None:
         self._segmenter, self._source, self._views = segmenter, source, views
         # The metres of a working pixel: what makes a block's own grid have the cells of the whole raster's.
         self._metres = tuple(
@@ -92,7 +107,7 @@ class _CellRun:
         )
         self._cell = segmenter.extractor.grid(source.size, source.metres_per_pixel).cell
         self._cells = (-(-source.working[0] // self._cell), -(-source.working[1] // self._cell))
-        self.lines, self.columns = (blocks(length, BLOCK) for length in source.working)
+        self.lines, self.columns = (blocks(length, block) for length in source.working)
         self._reach = head_reach(segmenter.head)
         deepest = max(-(-(end - start) // self._cell) for start, end in self.lines) + 2 * self._reach
         channels = segmenter.extractor.channels

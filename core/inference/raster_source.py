@@ -165,7 +165,7 @@ class RasterSource:
         pixels = np.empty((bottom - top, self.size[1], 3), np.uint8)
         for channel in range(3):
             pixels[..., channel] = bands[min(channel, len(bands) - 1)]
-        if bands[0].dtype != np.uint8 or not valid.all():
+        if not valid.all():
             pixels[~valid] = 0
         return pixels, valid
 

@@ -15,6 +15,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError  # GDAL's own errors, which a copy raises as they are
 from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 from rasterio.windows import Window
@@ -71,7 +72,7 @@ class RasterTarget:
             self._scaled_file = None if probabilities is None else self._create("scaled.tif", CLASS_COUNT, CLASS_NAMES)
         except RasterioError as error:
             self.discard()
-            raise self._not_saved(str(error)) from error
+            raise self._not_saved(_reason(error)) from error
 
     def __enter__(self) -> "RasterTarget":
         return self
@@ -120,12 +121,12 @@ class RasterTarget:
                 self._check(self._folder / "scaled.tif")
                 (self._folder / "scaled.tif").replace(self._probabilities_path)
             ready.replace(self._path)
-        except (RasterioError, OSError) as error:
-            raise self._not_saved(str(error)) from error
+        except (RasterioError, CPLE_BaseError, OSError) as error:
+            raise self._not_saved(_reason(error)) from error
 
     def discard(self) -> None:
         """Throw away what is not in its place."""
-        with contextlib.suppress(RasterioError):  # of a file that is thrown away
+        with contextlib.suppress(RasterioError, CPLE_BaseError):  # of a file that is thrown away
             self._close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -148,7 +149,7 @@ class RasterTarget:
             if self._scaled_file is not None and self._scaled is not None:
                 self._scaled_file.write(self._scaled[:, : self._waiting], window=window)
         except RasterioError as error:
-            raise self._not_saved(str(error)) from error
+            raise self._not_saved(_reason(error)) from error
         self._row += self._waiting
         self._waiting = 0
 
@@ -167,3 +168,11 @@ class RasterTarget:
             f"Could not write {self._path}: {reason}; nothing was changed there. Free some disk space or choose "
             "another folder, then try again."
         )
+
+
+def _reason(error: Exception) -> str:
+    """What GDAL said at first: rasterio's own message only points there."""
+    first: BaseException = error
+    while first.__cause__ is not None:
+        first = first.__cause__
+    return str(first).rstrip(".")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core.atomic import write_json
+from core.catalog.catalogue import tiles
 from core.catalog.images import read_mask, write_mask
 from core.classes import ClassRaster
 from core.errors import InputError
@@ -25,7 +26,7 @@ from core.inference.ensembles import EnsembleSegmenter, member_runs, read_ensemb
 from core.inference.extent import Extent
 from core.inference.network import NetworkSegmenter
 from core.inference.predict import AnySegmenter, Probabilities, Segmenter, load_segmenter
-from core.inference.store_space import LOOKS, make_room
+from core.inference.store_space import LOOKS, KeptGroup, make_room
 from core.inference.switches import Switches
 from core.inference.tile_prediction import Look, MeanLook, TileImage, finish, look, mean_look, open_tile
 from core.progress import Progress
@@ -172,6 +173,11 @@ class Predictor:
         image = open_tile(Path(tile.image_path))
         return finish(self._mean(self._looks(image, switches, progress), switches), image, switches)[1]
 
+    def said(self, tile: Tile, switches: Switches, progress: Progress) -> MeanLook:
+        """What the networks say of a tile together, before any refinement; what is new of it is not kept."""
+        looks = self._looks(open_tile(Path(tile.image_path)), switches, progress)
+        return self._mean(looks, switches)
+
     def knows(self, tile: Tile, switches: Switches) -> bool:
         """Whether no network has to be asked for this prediction."""
         return kept(self._workspace, self._run, tile, switches) is not None or all(
@@ -211,6 +217,17 @@ def voices(run: Path) -> list[tuple[Path, float]]:
     shares = read_ensemble(run).shares
     parts = zip(member_runs(run), shares, strict=True)
     return [(one, part * share / sum(shares)) for member, share in parts for one, part in voices(member)]
+
+
+def stale_tiles(workspace: Workspace, group: KeptGroup) -> int:
+    """How many predictions of a group are no longer what the run would give; all where its run is gone."""
+    try:
+        switches = Switches.from_facts(group.switches)
+    except (InputError, TypeError):
+        return len(group.tiles)
+    known = {tile.name: tile for tile in tiles(workspace, group.collection_id)}
+    found = [find(workspace, group.run, known[name], switches) for name in group.tiles if name in known]
+    return sum(one is None or one.stale is not None for one in found) + len(group.tiles) - len(found)
 
 
 def training_images(run: Path) -> frozenset[str]:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from core.errors import InputError
@@ -29,7 +30,8 @@ _HEADROOM = 0.9  # of the limit is left after making room, so that not every til
 class KeptGroup:
     """The kept predictions of one run with one setting of the switches, on one collection.
 
-    ``switches`` are the facts of ``Switches.facts``; ``size`` in bytes, without what the networks said.
+    ``switches`` are the facts of ``Switches.facts``; ``seconds`` the median time of a tile; ``size`` in bytes, without
+    what the networks said.
     """
 
     run: str
@@ -37,6 +39,7 @@ class KeptGroup:
     collection_id: int
     switches: dict[str, Any]
     tiles: tuple[str, ...]
+    seconds: float
     size: int
 
 
@@ -98,8 +101,9 @@ def kept_groups(workspace: Workspace) -> list[KeptGroup]:
         if not (place.is_dir() and place.name.isdecimal()):
             continue
         notes = sorted(place.glob("*.json"))
-        if notes:
-            found.append((max(note.stat().st_mtime for note in notes), _group(place, notes)))
+        group = _group(place, notes)
+        if group is not None:
+            found.append((max(note.stat().st_mtime for note in notes), group))
     return [group for _, group in sorted(found, key=lambda one: one[0], reverse=True)]
 
 
@@ -129,19 +133,29 @@ def delete_run(workspace: Workspace, run: str) -> None:
     shutil.rmtree(place, ignore_errors=True)
 
 
-def _group(place: Path, notes: list[Path]) -> KeptGroup:
-    try:
-        switches = json.loads(notes[0].read_text())["switches"]
-    except (OSError, ValueError, KeyError):
-        switches = {}
+def _group(place: Path, notes: list[Path]) -> KeptGroup | None:
+    """None where nothing is kept, or only what an older Tilewright wrote, which nobody asks for any more."""
+    told = [fact for fact in map(_facts, notes) if fact]
+    if not told:
+        return None
     return KeptGroup(
         run=place.parent.parent.name,
         key=place.parent.name,
         collection_id=int(place.name),
-        switches=switches,
+        switches=told[0]["switches"],
         tiles=tuple(note.stem for note in notes),
+        seconds=median([float(fact["seconds"]) for fact in told]),
         size=sum(path.stat().st_size for path in place.iterdir() if path.is_file()),
     )
+
+
+def _facts(note: Path) -> dict[str, Any] | None:
+    """What a note says; None where it is gone or damaged."""
+    try:
+        facts: dict[str, Any] = json.loads(note.read_text())
+        return facts if {"seconds", "switches"} <= facts.keys() else None
+    except (OSError, ValueError):
+        return None
 
 
 def _entries(folder: Path) -> Iterator[_Entry]:

@@ -5,32 +5,29 @@ before the greatest is taken, move the borders between the classes to where the 
 coordinate search: with the others held, the mean IoU as a function of one class's offset is known at every step of a
 fine ladder from one histogram, so that each search is exhaustive and the result does not depend on chance.
 
-Fitted on few tiles they fit those tiles: what they gain must be judged on others.
+Offsets that fit a few tiles need not fit others. So each validation tile is left out once, offsets are fitted on the
+rest and tried on it at several strengths, from none to all; the weakest that does as well as any over the left-out
+tiles is taken. Where offsets do not hold up, that is none, and the six numbers are 0.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from core.atomic import write_json
-from core.classes import CLASS_COUNT, CLASS_NAMES, UNLABELLED, ClassRaster
+from core.classes import CLASS_COUNT, UNLABELLED, ClassRaster
 from core.errors import InputError
-from core.training.runs import read_run
-
-OFFSETS = "offsets.json"
-"""In the run's folder, beside its card."""
 
 LARGEST_OFFSET = 3.0
 """A factor of 20 between probabilities; beyond it a class is as good as forced or forbidden."""
 
 _STEPS = 120  # of the ladder, over both signs: 0.05 each
-_LADDER = np.linspace(-LARGEST_OFFSET, LARGEST_OFFSET, _STEPS + 1)
+_LADDER = np.linspace(-LARGEST_OFFSET, LARGEST_OFFSET, _STEPS + 1, dtype=np.float32)
+_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _ROUNDS = 20
+_AS_GOOD = 0.005  # of the mean IoU over left-out tiles: among strengths this near to the best the weakest is taken
 _LEAST_GAIN = 1e-6  # of the mean IoU: what a step must bring
 _LEAST = 1e-7  # probabilities are cut here before the logarithm
 _PIXELS_A_TILE = 100_000
@@ -54,61 +51,85 @@ class Sample:
         labelled = classes != UNLABELLED
         return cls(np.log(np.maximum(seen[:, labelled].T, _LEAST)), classes[labelled])
 
-    @classmethod
-    def of_tiles(cls, samples: Sequence["Sample"]) -> "Sample":
-        """All of them together. Raises ``InputError`` where no pixel of any is labelled."""
-        if not sum(len(sample.truth) for sample in samples):
-            raise InputError(
-                "Offsets are fitted on labelled validation tiles and there are none; name validation tiles with labels."
-            )
-        return cls(
-            np.concatenate([sample.log_probabilities for sample in samples]),
-            np.concatenate([sample.truth for sample in samples]),
-        )
-
 
 class FittedOffsets(BaseModel):
-    """``offsets.json``: six offsets, in class order, and what they were fitted on.
+    """Six offsets, in class order, and what they were fitted on.
 
-    ``before`` and ``after`` are the mean IoU on the sample of the validation tiles without and with them: how well they
-    fit, not what they are worth elsewhere.
+    ``strength`` is the share of the offsets that fit best that was taken, ``before`` and ``after`` the mean IoU over
+    tiles that were left out of the fit, without offsets and with those of that strength.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     offsets: tuple[float, float, float, float, float, float]
+    strength: float
     before: float
     after: float
     pixels: int
     tiles: dict[str, str] = {}  # name -> fingerprint of the image
     switches: str = ""  # the key of what came before the offsets
+    weights: str = ""  # fingerprint of the run's weights
 
 
-def fit_offsets(sample: Sample) -> FittedOffsets:
-    """The offsets that maximise the mean IoU on a sample; deterministic. Classes that no label shows keep 0."""
-    scores, truth = sample.log_probabilities.astype(np.float64), sample.truth.astype(np.intp)
+def fit_offsets(samples: Sequence[Sample]) -> FittedOffsets:
+    """The offsets for samples of two or more tiles; deterministic. Classes that no label shows keep 0.
+
+    Raises ``InputError`` where fewer than two samples have a labelled pixel.
+    """
+    labelled = [sample for sample in samples if len(sample.truth)]
+    if len(labelled) < 2:
+        raise InputError(
+            f"Offsets are fitted on some validation tiles and tried on another, and {len(labelled)} of them "
+            f"{'has' if len(labelled) == 1 else 'have'} labels; name at least two labelled validation tiles."
+        )
+    tried = np.zeros((len(_STRENGTHS), CLASS_COUNT, CLASS_COUNT), np.int64)
+    for index, left_out in enumerate(labelled):
+        found = _search(_together(labelled[:index] + labelled[index + 1 :]))
+        for number, strength in enumerate(_STRENGTHS):
+            tried[number] += _confusion(left_out.log_probabilities + strength * found, left_out.truth)
+    scores = [_mean_iou(confusion) for confusion in tried]
+    best = next(number for number, score in enumerate(scores) if score >= max(scores) - _AS_GOOD)
+    offsets = _STRENGTHS[best] * _search(_together(labelled))
+    first, second, third, fourth, fifth, sixth = (round(float(value), 4) for value in offsets)
+    return FittedOffsets(
+        offsets=(first, second, third, fourth, fifth, sixth),
+        strength=_STRENGTHS[best],
+        before=scores[0],
+        after=scores[best],
+        pixels=sum(len(sample.truth) for sample in labelled),
+    )
+
+
+def _together(samples: Sequence[Sample]) -> Sample:
+    return Sample(
+        np.concatenate([sample.log_probabilities for sample in samples]),
+        np.concatenate([sample.truth for sample in samples]),
+    )
+
+
+def _search(sample: Sample) -> NDArray[np.float32]:
+    """The offsets that maximise the mean IoU on a sample, by coordinate search; (6,) float32."""
+    scores, truth = sample.log_probabilities, sample.truth
     occurring = np.bincount(truth, minlength=CLASS_COUNT) > 0
-    offsets = np.zeros(CLASS_COUNT)
-    before = best = _mean_iou(scores.argmax(axis=1), truth, occurring)
+    offsets = np.zeros(CLASS_COUNT, np.float32)
+    best = _mean_iou(_confusion(scores, truth))
     for _ in range(_ROUNDS):
         start = best
         for index in np.flatnonzero(occurring):
-            candidate, value = _best_offset(scores + offsets, offsets[index], truth, int(index), occurring)
+            candidate, value = _best_offset(scores + offsets, float(offsets[index]), truth, int(index), occurring)
             if value > best + _LEAST_GAIN:
                 offsets[index], best = candidate, value
         if best <= start:
             break
-    offsets -= np.median(offsets[occurring])  # a common shift changes nothing
+    own = offsets[occurring]
+    # A common shift changes nothing: most classes shall have none, and all stay within the ladder.
+    offsets -= np.clip(np.median(own), own.max() - LARGEST_OFFSET, own.min() + LARGEST_OFFSET)
     offsets[~occurring] = 0.0
-    first, second, third, fourth, fifth, sixth = (round(float(value), 4) for value in offsets)
-    after = _mean_iou((scores + offsets).argmax(axis=1), truth, occurring)
-    return FittedOffsets(
-        offsets=(first, second, third, fourth, fifth, sixth), before=before, after=after, pixels=len(truth)
-    )
+    return offsets
 
 
 def _best_offset(
-    shifted: NDArray[np.float64], own: float, truth: NDArray[np.intp], index: int, occurring: NDArray[np.bool_]
+    shifted: NDArray[np.float32], own: float, truth: NDArray[np.uint8], index: int, occurring: NDArray[np.bool_]
 ) -> tuple[float, float]:
     """The best offset of one class on the ladder, the others as they are, and the mean IoU there.
 
@@ -142,11 +163,16 @@ def _best_offset(
     return float(_LADDER[step]), float(means[step])
 
 
-def _mean_iou(predicted: NDArray[np.intp], truth: NDArray[np.intp], occurring: NDArray[np.bool_]) -> float:
-    pairs = np.bincount(truth * CLASS_COUNT + predicted, minlength=CLASS_COUNT**2).reshape(CLASS_COUNT, CLASS_COUNT)
-    hits = np.diagonal(pairs)
-    iou = hits / np.maximum(pairs.sum(axis=0) + pairs.sum(axis=1) - hits, 1)
-    return float(iou[occurring].mean())
+def _confusion(scores: NDArray[np.float32], truth: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Rows truth, columns the class of the greatest score."""
+    pairs = truth.astype(np.intp) * CLASS_COUNT + scores.argmax(axis=1)
+    return np.bincount(pairs, minlength=CLASS_COUNT**2).reshape(CLASS_COUNT, CLASS_COUNT)
+
+
+def _mean_iou(confusion: NDArray[np.int64]) -> float:
+    hits, truth = np.diagonal(confusion), confusion.sum(axis=1)
+    iou = hits / np.maximum(truth + confusion.sum(axis=0) - hits, 1)
+    return float(iou[truth > 0].mean())
 
 
 def apply_offsets(probabilities: NDArray[np.float32], offsets: Sequence[float]) -> NDArray[np.float32]:
@@ -161,40 +187,3 @@ def abstain_below(raster: ClassRaster, probabilities: NDArray[np.float32], least
     decided = raster.copy()
     decided[probabilities.max(axis=0) < least] = UNLABELLED
     return decided
-
-
-def fit_run_offsets(run: Path, samples: Mapping[str, Sample], *, switches: str) -> FittedOffsets:
-    """Fit the offsets of a run and keep them in its folder.
-
-    ``samples`` are of the run's validation tiles, by name, ``switches`` the key of what was done to the probabilities
-    before. Raises ``InputError`` where the run has no validation tiles, a sample is of another tile, nothing is
-    labelled, or the folder cannot be written.
-    """
-    validation = read_run(run).card.validation_tiles
-    if not validation:
-        raise InputError(
-            f"The run {run} was trained without validation tiles and offsets must not be fitted on training tiles; "
-            "train it anew with validation tiles."
-        )
-    strange = sorted(samples.keys() - validation.keys())
-    if strange:
-        raise InputError(f"{', '.join(strange)} is no validation tile of {run}; fit on {', '.join(validation)} alone.")
-    fitted = fit_offsets(Sample.of_tiles(list(samples.values())))
-    kept = fitted.model_copy(update={"tiles": {name: validation[name] for name in samples}, "switches": switches})
-    write_json(run / OFFSETS, kept.model_dump(mode="json"))
-    return kept
-
-
-def read_offsets(run: Path) -> FittedOffsets | None:
-    """The offsets that were fitted for a run, None where none were. Raises ``InputError`` where they cannot be read."""
-    try:
-        return FittedOffsets.model_validate_json((run / OFFSETS).read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise InputError(f"{run / OFFSETS} cannot be read; fit the offsets anew.") from error
-
-
-def describe_offsets(fitted: FittedOffsets) -> dict[str, Any]:
-    """By class name, with what they were fitted on: for the end of a command and for a page."""
-    return {**fitted.model_dump(mode="json"), "offsets": dict(zip(CLASS_NAMES, fitted.offsets, strict=True))}

@@ -9,7 +9,6 @@ Nor is the ground resolution at which a network looks the only good one: fields 
 what is fine. ``scales`` averages over three of them, and ``all`` over every symmetry at each.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -90,22 +89,22 @@ class View:
         return np.stack([np.asarray(_resize(plane, working), np.float32) for plane in back])
 
 
-_WITH_SCALES = {"scales": "none", "all": "d4"}
-TTA_NAMES = (*_SETS, *_WITH_SCALES)
+_VIEWS: dict[str, tuple[View, ...]] = {
+    **{name: tuple(View(symmetry) for symmetry in symmetries) for name, symmetries in _SETS.items()},
+    "scales": tuple(View(_IDENTITY, scale) for scale in SCALES),
+    "all": tuple(View(symmetry, scale) for scale in SCALES for symmetry in _GROUP),
+}
+TTA_NAMES = tuple(_VIEWS)
 
 
-def views(name: str, scales: Sequence[float] = ()) -> tuple[View, ...]:
-    """What to average over: the symmetries of ``transforms`` at each of the ``scales``, which are positive factors.
+def views(name: str) -> tuple[View, ...]:
+    """What to average over: the symmetries of ``transforms``, ``scales`` (3) or ``all`` (24: both together).
 
-    ``scales`` (no symmetry) and ``all`` (all eight) are names too; without ``scales`` they take ``SCALES``, the others
-    1 alone. The first view leaves the tile as it is, where the first scale does.
-    Raises ``InputError`` for another name.
+    The first one always leaves the tile as it is. Raises ``InputError`` for another name.
     """
-    if name not in TTA_NAMES:
+    if name not in _VIEWS:
         raise InputError(f"There is no test-time augmentation '{name}'; choose one of {', '.join(TTA_NAMES)}.")
-    factors = tuple(scales) or (SCALES if name in _WITH_SCALES else (1.0,))
-    symmetries = _SETS[_WITH_SCALES.get(name, name)]
-    return tuple(View(symmetry, scale) for scale in factors for symmetry in symmetries)
+    return _VIEWS[name]
 
 
 def transforms(name: str) -> tuple[Dihedral, ...]:

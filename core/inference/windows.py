@@ -40,7 +40,7 @@ LEAST_WEIGHT = 1e-3
 GAUSSIAN_DEVIATION = 0.125
 """Of a window's side: the figure of MONAI's sliding_window_inference."""
 
-CPU_BATCH_PIXELS = 1 << 20
+CPU_BATCH_PIXELS = 1 << 18
 """On the CPU so many pixels at once fill the cores; more would take memory only."""
 DEVICE_BATCH = 64
 _WORTH_IT = 0.95  # a larger batch stays when a window then takes this share of the time, or less

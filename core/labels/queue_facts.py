@@ -24,7 +24,7 @@ from core.catalog.catalogue import collection, tiles
 from core.catalog.images import fingerprint, read_image
 from core.classes import CLASS_COUNT
 from core.errors import InputError
-from core.inference import store
+from core.inference import imported, store
 from core.inference.predict import AnySegmenter, Segmenter
 from core.progress import Progress
 from core.tables import Tile, TileFacts, now
@@ -87,8 +87,9 @@ def known_facts(workspace: Workspace, collection_id: int) -> KnownFacts:
 
 
 def newest_run(workspace: Workspace) -> str | None:
-    """The finished run that was made last, by name."""
-    return next((run.name for run in list_runs(workspace.runs) if run.card.state == "finished"), None)
+    """The finished run that was made last, by name; imported ones have no network to ask."""
+    finished = [run for run in list_runs(workspace.runs) if run.card.state == "finished"]
+    return next((run.name for run in finished if not imported.is_imported(run.folder)), None)
 
 
 def queue_facts_arguments(collection_id: int, run: str | None) -> list[str]:

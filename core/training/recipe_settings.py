@@ -192,6 +192,13 @@ class Recipe(BaseModel):
         "network",
         "what a patch is read with: itself alone, the whole tile made small, or its surroundings at two larger scales",
     )
+    sight: Literal["auto", "whole", "patches", "resized"] = _setting(
+        "auto",
+        "Network",
+        "network",
+        "how a tile is predicted: in one pass as long as it is small, always in one pass, in overlapping patches of "
+        "512, or resized to 1024 at most",
+    )
     unfreeze_after: float = _setting(
         0.3, "Network", "network", "share of the epochs after which 'finetune' trains the encoder too", ge=0, le=1
     )

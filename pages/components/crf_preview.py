@@ -49,24 +49,20 @@ def with_chosen(switches: Switches, *, key: str) -> Switches:
 
 @st.fragment
 def crf_preview(tile: Tile, said: Callable[[], MeanLook], *, version: str, switches: Switches, key: str) -> None:
-    """A piece of ``tile`` before and after ``switches``, with sliders for what they are made of.
+    """A piece of ``tile`` before and after ``switches`` (as ``with_chosen`` gives them), with sliders for what they do.
 
     ``said`` gives what the networks say of the tile; it is asked once for each ``version``, which tells that from what
     other networks, or the same on other views, would say.
     """
     left, right = st.columns([1, 2.6], gap="large")
-    with left:
-        try:
+    try:
+        with left:
             tried = _sliders(switches, key=key)
-        except InputError as error:
-            st.error(plain(str(error)), icon=":material/error:")
-            return
-    with right:
-        try:
-            _before_and_after(_piece_to_show(tile, said, version, key=key), tried)
-        except InputError as error:
-            st.error(plain(str(error)), icon=":material/error:")
-            return
+        with right:
+            _before_and_after(_piece_to_show(tile, said, version, key=key), tried, key=key)
+    except InputError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return
     with left:
         _buttons(tried, key=key)
 
@@ -85,7 +81,7 @@ def _piece(image_path: str, fingerprint: str, version: str, number: int, _said: 
     return cut(said, open_tile(Path(image_path)), places[number % len(places)])
 
 
-def _before_and_after(piece: Piece, switches: Switches) -> None:
+def _before_and_after(piece: Piece, switches: Switches, *, key: str) -> None:
     tried = try_switches(piece, switches)
     shown = (
         ("Image", picture(piece, None)),
@@ -95,12 +91,21 @@ def _before_and_after(piece: Piece, switches: Switches) -> None:
     for column, (title, pixels) in zip(st.columns(3, gap="small"), shown, strict=True):
         column.image(pixels, caption=title, width="stretch")
     class_legend(unlabelled=bool(switches.abstain))
-    st.caption(f"{tried.changed:.1%} of these pixels change, in {tried.seconds:.2f} s.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Elsewhere",
+            icon=":material/explore:",
+            key=f"{key}_elsewhere",
+            on_click=_elsewhere,
+            args=(key,),
+            help="Another piece of the tile, one of those of which the model is least sure",
+        )
+        st.caption(f"{tried.changed:.1%} of these pixels change, in {tried.seconds:.2f} s.")
 
 
 def _sliders(switches: Switches, *, key: str) -> Switches:
     """The switches with what the sliders say, under the heading of the refinement that is on."""
-    base = with_chosen(switches, key=key)
+    base = switches
     if switches.refinement == "crf":
         st.markdown("**CRF**")
         crf = replace(base.crf, **_numbers(asdict(base.crf), CRF_LIMITS, _CRF_WORDS, key=key))
@@ -164,14 +169,6 @@ def _buttons(tried: Switches, *, key: str) -> None:
             st.session_state[_chosen_key(key)] = tried
             st.rerun()
         st.button("Defaults", icon=":material/restart_alt:", key=f"{key}_defaults", on_click=_to_defaults, args=(key,))
-        st.button(
-            "Elsewhere",
-            icon=":material/explore:",
-            key=f"{key}_elsewhere",
-            on_click=_elsewhere,
-            args=(key,),
-            help="Another piece of the tile, one of those of which the model is least sure",
-        )
 
 
 def _to_defaults(key: str) -> None:

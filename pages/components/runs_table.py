@@ -11,13 +11,14 @@ import streamlit as st
 
 from core.errors import InputError
 from core.evaluation.intervals import FEW_TILES
+from core.inference.ensembles import member_runs, read_ensemble
 from core.jobs.fits import Fit, list_fits
 from core.jobs.outcome import JobState
 from core.training.model_card import cross_validation, model_card
 from core.training.recipe import Recipe, dump_recipe
 from core.training.recipe_files import differences
 from core.training.run_archive import MODEL_CARD, archive_bytes, import_run
-from core.training.runs import Run, RunCard, list_runs, read_recipe
+from core.training.runs import Run, RunCard, is_ensemble, list_runs, read_recipe
 from core.workspace import Workspace
 from pages.components.forecast_box import count
 from pages.components.problems import plain
@@ -125,6 +126,9 @@ def _one_run(runs: list[Run]) -> None:
             return
         chosen = st.selectbox("Run", list(by_name), key=_CHOSEN, width=320)
         run = by_name.get(str(chosen), runs[0])
+        if is_ensemble(run.folder):
+            _ensemble(run)
+            return
         try:
             recipe = read_recipe(run.folder)
             card = model_card(run)
@@ -138,9 +142,41 @@ def _one_run(runs: list[Run]) -> None:
         with about, st.container(height=460, border=False):
             st.markdown(re.sub(r"^#", "####", card, flags=re.MULTILINE))  # its headings stand below the page's
         with settings:
-            _recipe(run, recipe, [other for other in runs if other.name != run.name])
+            _recipe(run, recipe, [other for other in runs if other.name != run.name and not is_ensemble(other.folder)])
         with carry:
             _export(run, card)
+
+
+def _ensemble(run: Run) -> None:
+    """What is known of a run that is made of others: its members, their shares, and what each is worth alone."""
+    try:
+        members = read_ensemble(run.folder).members
+        member_runs(run.folder)
+    except InputError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return
+    measured = run.card.measured
+    alone = measured.get("miou_alone", {})
+    names = list(measured["shares"])
+    rows = {"member": names, "share": [member.share for member in members], "mIoU alone": [alone.get(n) for n in names]}
+    table = pd.DataFrame(rows).dropna(axis="columns", how="all")
+    st.dataframe(table, hide_index=True, column_config=_ENSEMBLE_COLUMNS, key="runs_members")
+    if alone:
+        left_out = measured["miou_fitted_left_out"]
+        apart = f", {left_out:.3f} with shares fitted on the other tiles each time" if left_out is not None else ""
+        st.caption(
+            f"mIoU on {measured['pixels']:,} labelled pixels of the common validation tiles: "
+            f"{measured['miou_equal']:.3f} with equal shares, {measured['miou_fitted']:.3f} with fitted ones{apart}."
+        )
+    for sentence in run.card.warnings:
+        st.warning(plain(sentence), icon=":material/warning:")
+    run_scores(run.card)
+
+
+_ENSEMBLE_COLUMNS = {
+    "share": st.column_config.NumberColumn(format="%.2f", help="Of the mean of the probabilities"),
+    "mIoU alone": st.column_config.NumberColumn(format="%.3f", help="On the common validation tiles"),
+}
 
 
 def _headline(card: RunCard) -> None:

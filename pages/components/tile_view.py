@@ -19,9 +19,10 @@ _mount = st.components.v2.component(
 )
 
 
-def tile_view(tile: Tile, *, key: str) -> None:
-    """Show a tile at up to 1024 pixels."""
-    mask = f"/tiles/{tile.id}/mask.png?size=1024&v={tile.mask_fingerprint}" if tile.mask_path else None
+def tile_view(tile: Tile, *, overlay: str | None = None, key: str) -> None:
+    """Show a tile at up to 1024 pixels, under its given mask or the picture at the address ``overlay``."""
+    given = f"/tiles/{tile.id}/mask.png?size=1024&v={tile.mask_fingerprint}" if tile.mask_path else None
+    mask = overlay or given
     data = {
         "image": f"/tiles/{tile.id}/thumbnail.jpg?size=1024&v={tile.fingerprint}",
         "mask": mask,

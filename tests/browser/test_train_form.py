@@ -107,11 +107,11 @@ def test_a_recipe_is_put_together_measured_started_and_watched_until_it_stands_a
     field.press("Enter")
     settle(form)
     start_button(form).click()
-    expect(form.get_by_text("Start another run")).to_be_visible(timeout=LONG)
-    expect(form.get_by_text("Train by-hand").first).to_be_visible(timeout=LONG)
+    expect(form.get_by_text("Train by-hand").filter(visible=True).first).to_be_visible(timeout=LONG)
     expect(form.get_by_test_id("live-figures")).to_be_visible(timeout=LONG)
     expect(form.get_by_text("Look at a run")).to_be_visible(timeout=LONG)
 
+    form.get_by_test_id("stDataFrame").scroll_into_view_if_needed()  # its cells exist once they can be seen
     expect(form.get_by_role("gridcell", name="by-hand")).to_be_attached(timeout=LONG)
     expect(form.get_by_role("gridcell", name="finished")).to_be_attached()
     settle(form)

@@ -14,7 +14,7 @@ import streamlit as st
 from pathlib import Path
 pages = Path({str(PAGES)!r})
 st.navigation([st.Page(pages / "browse.py", default=True), *(
-    st.Page(pages / f"{{name}}.py", url_path=name) for name in ("start", "label")
+    st.Page(pages / f"{{name}}.py", url_path=name) for name in ("start", "label", "train")
 )]).run()
 """
 
@@ -80,7 +80,7 @@ def test_the_tile_in_the_address_is_opened_with_its_facts(filled: Workspace) -> 
     assert "Tile 119" in text
     assert "64 x 48 pixels" in text
     assert "train, in GLNet's list" in text
-    assert [button.label for button in test.button] == ["Label this tile"]
+    assert "Label this tile" in [button.label for button in test.button]
 
 
 @pytest.mark.parametrize("tile", ["9999", "abc", "-1", "99999999999999999999999"])

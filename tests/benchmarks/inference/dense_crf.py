@@ -12,7 +12,7 @@ import json
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -128,7 +128,17 @@ def measure(probabilities: Probabilities, image: Image, *, runs: int) -> dict[st
     return found
 
 
-def against_exact(probabilities: Probabilities, image: Image, chosen: CrfParameters) -> dict[str, float]:
+def ours_at_full_size(probabilities: Probabilities, image: Image, chosen: CrfParameters) -> Probabilities:
+    """Ours with its messages passed at the tile's own resolution."""
+    return ours(probabilities, image, replace(chosen, working_metres=METRES))
+
+
+ALL: Mapping[str, Crf] = {"ours": ours, "ours at 0.5 m": ours_at_full_size, "peer": peer}
+
+
+def against_exact(
+    probabilities: Probabilities, image: Image, chosen: CrfParameters, *, crfs: Mapping[str, Crf] = ALL
+) -> dict[str, float]:
     """The share of labels that agree with the exact CRF on the crops where it changes most, and how far marginals lie.
 
     A crop's CRF knows nothing of the rest, for all three alike.
@@ -141,9 +151,8 @@ def against_exact(probabilities: Probabilities, image: Image, chosen: CrfParamet
         truth = exact(crop, pixels, chosen)
         changed = truth.argmax(axis=0) != crop.argmax(axis=0)
         sums.setdefault("changed", []).append(float(changed.mean()))
-        finest = replace(chosen, working_metres=METRES)
-        for who, crf, parameters in (("ours", ours, chosen), ("ours at 0.5 m", ours, finest), ("peer", peer, chosen)):
-            refined = crf(crop, pixels, parameters)
+        for who, crf in crfs.items():
+            refined = crf(crop, pixels, chosen)
             sums.setdefault(who, []).append(float((refined.argmax(axis=0) == truth.argmax(axis=0)).mean()))
             sums.setdefault(f"{who}, marginals", []).append(float(np.abs(refined - truth).mean()))
     return {name: statistics.mean(values) for name, values in sums.items()}

@@ -13,13 +13,14 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.catalog.discover import TileFile, discover
-from core.classes import CLASS_NAMES
+from core.classes import CLASS_NAMES, ClassRaster
 from core.evaluation.confusion import Confusion, count
 from core.evaluation.intervals import PairedDifferences, interval_of_miou, paired_differences
 from core.evaluation.scores import from_confusion
@@ -50,7 +51,7 @@ class Variant:
 
 def refinements() -> tuple[Variant, ...]:
     """The variants worth trying on probabilities that were kept; the first is no switches at all."""
-    guided = [(8, 8), (2, 8), (4, 8), (16, 8), (32, 8), (8, 4), (8, 16)]
+    guided = [(8, 8), (4, 8), (16, 8), (32, 8), (64, 8), (32, 4), (32, 16)]
     by_class = (900.0, 2500.0, 2500.0, 900.0, 400.0, 900.0)
     crf = {
         "default": CrfParameters(),
@@ -137,17 +138,21 @@ def measure(tiles: Sequence[TileFile], kept: Path, *, tta: Sequence[str] = (NONE
 
 def _works(
     tile: TileFile, image: TileImage, kept: Path, offsets: tuple[float, ...], tta: Sequence[str]
-) -> Mapping[str, Callable[[], Any]]:
+) -> dict[str, Callable[[], ClassRaster]]:
     """By name, what makes a tile's raster from what is kept of it."""
-    said = _said(kept, NONE, tile)
-    works = {
-        variant.name: lambda variant=variant: finish(said, image, _with_offsets(variant, offsets))[0]
+    works: dict[str, Callable[[], ClassRaster]] = {
+        variant.name: partial(_finished, kept, NONE, tile, image, _with_offsets(variant, offsets))
         for variant in refinements()
     }
     for name in tta:
         if name != NONE:
-            works[f"TTA {name}"] = lambda name=name: finish(_said(kept, name, tile), image, Switches())[0]
+            works[f"TTA {name}"] = partial(_finished, kept, name, tile, image, Switches())
+            works[f"TTA {name}, CRF"] = partial(_finished, kept, name, tile, image, Switches(refinement="crf"))
     return works
+
+
+def _finished(kept: Path, tta: str, tile: TileFile, image: TileImage, switches: Switches) -> ClassRaster:
+    return finish(_said(kept, tta, tile), image, switches)[0]
 
 
 def _with_offsets(variant: Variant, offsets: tuple[float, ...]) -> Switches:
@@ -158,11 +163,8 @@ def _with_offsets(variant: Variant, offsets: tuple[float, ...]) -> Switches:
 
 def _offsets_by_tile(tiles: Sequence[TileFile], kept: Path) -> dict[str, tuple[float, ...]]:
     """For each tile the offsets that fit the others best."""
-    samples = {t.name: Sample.of_tile(_said(kept, NONE, t).probabilities, truth_of(t), pixels=40_000) for t in tiles}
-    return {
-        name: fit_offsets(Sample.of_tiles([one for other, one in samples.items() if other != name])).offsets
-        for name in samples
-    }
+    samples = {t.name: Sample.of_tile(_said(kept, NONE, t).probabilities, truth_of(t), pixels=20_000) for t in tiles}
+    return {name: fit_offsets([one for other, one in samples.items() if other != name]).offsets for name in samples}
 
 
 def _said(kept: Path, tta: str, tile: TileFile) -> MeanLook:

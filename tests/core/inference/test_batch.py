@@ -1,5 +1,7 @@
 """Predicting folders: what is written, where on the ground, and what a cancel leaves."""
 
+import json
+
 import numpy as np
 import pytest
 import rasterio
@@ -7,9 +9,11 @@ from rasterio.transform import from_origin
 
 from core.catalog.catalogue import collections, index_folder
 from core.catalog.images import read_mask
+from core.cluster.connection import ClusterUse
+from core.cluster.fan_out import Outcome
 from core.errors import CancelledError, InputError
 from core.evaluation.held_out import evaluate_run, held_out, kept_evaluation
-from core.inference.batch import predict_folder
+from core.inference.batch import predict_folder, predict_one_raster
 from core.inference.predict import load_segmenter
 from core.inference.switches import Switches
 from core.inference.tile_prediction import predict_tile
@@ -113,6 +117,49 @@ def test_a_cancel_keeps_the_tiles_that_are_finished(trained, tmp_path):
     with pytest.raises(CancelledError):
         predict(workspace, data, tmp_path, progress=CancelAfterOne())
     assert [p.name for p in tmp_path.glob("*_mask.*")] == ["1_mask.png"]
+
+
+def test_the_same_command_once_more_does_what_is_missing_and_nothing_else(trained, tmp_path, monkeypatch):
+    workspace, data = trained
+    with pytest.raises(CancelledError):
+        predict(workspace, data, tmp_path, progress=CancelAfterOne())
+    stamp = (tmp_path / "1_mask.png").stat().st_mtime_ns
+    result = predict(workspace, data, tmp_path)
+    assert (result["tiles"], result["made_before"]) == (3, 1)
+    assert (tmp_path / "1_mask.png").stat().st_mtime_ns == stamp
+    monkeypatch.setattr("core.inference.many_tiles.load_segmenter", lambda *_: pytest.fail("nothing is missing"))
+    assert predict(workspace, data, tmp_path)["made_before"] == 3
+    monkeypatch.undo()
+    assert predict(workspace, data, tmp_path, switches=Switches(min_region=50))["made_before"] == 0
+
+
+def test_on_a_cluster_each_tile_comes_back_as_it_would_be_here(trained, tmp_path, monkeypatch):
+    """The call and what crosses between processes, without Ray: ``fan_out`` has tests of its own."""
+    workspace, data = trained
+
+    def here(call, asked, *, device, progress, on_outcome, cluster):
+        for number, one in enumerate(asked):
+            on_outcome(number, Outcome(call(json.loads(json.dumps(one.request)), "cpu", progress)))
+
+    monkeypatch.setattr("core.inference.many_tiles.fan_out", here)
+    options = {"runs": [workspace.runs / "first"], "data": data, "switches": Switches("flips", "guided")}
+    options |= {"keep_probabilities": True, "progress": SilentProgress()}
+    predict_folder(**options, out=tmp_path / "away", cluster=ClusterUse())
+    predict_folder(**options, out=tmp_path / "here")
+    for path in sorted((tmp_path / "here").glob("[!.]*")):
+        assert (tmp_path / "away" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_raster_is_refused_with_switches_that_need_it_whole(trained, tmp_path):
+    workspace, data = trained
+    options = {"data": data / "1_sat.jpg", "out": tmp_path, "keep_probabilities": False, "progress": SilentProgress()}
+    with pytest.raises(InputError, match="in strips"):
+        predict_one_raster(runs=[workspace.runs / "first"], switches=Switches("none", "crf"), **options)
+    with pytest.raises(InputError, match="by one run"):
+        predict_one_raster(runs=[workspace.runs / "first"] * 2, switches=Switches(), **options)
+    told = predict_one_raster(runs=[workspace.runs / "first"], switches=Switches(), **options)
+    assert told["tiles"] == 1
+    assert (tmp_path / "1_sat_mask.tif").is_file()
 
 
 def test_an_unreadable_tile_is_left_out_and_named(trained, tmp_path):

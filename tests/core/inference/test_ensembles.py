@@ -125,7 +125,7 @@ def test_fitted_weights_ask_for_the_tiles(runs, cache, tmp_path):
         make(runs, cache, "fine", "coarse", weighting="fitted")
     (tmp_path / "other").mkdir()
     write_scenes(tmp_path / "other", names=("2",))
-    with pytest.raises(InputError, match="as it was when the runs were trained"):
+    with pytest.raises(InputError, match="as it was when the run was trained"):
         make(runs, cache, "fine", "coarse", weighting="fitted", data=tmp_path / "other")
 
 

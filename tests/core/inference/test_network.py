@@ -2,6 +2,7 @@
 
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -137,6 +138,41 @@ def test_windows_are_given_the_surroundings_that_the_network_reads(surroundings)
         assert shapes == {((3, 160, 160), (3, 256, 256))}
     else:
         assert shapes == {((3, 64, 64), (2, 3, 64, 64))}
+
+
+@pytest.mark.parametrize(
+    ("sight", "shapes"),
+    [
+        ("auto", {(3, 64, 64)}),
+        ("whole", {(3, 224, 160)}),
+        ("patches", {(3, 96, 96)}),
+        ("resized", {(3, 96, 96)}),
+    ],
+)
+def test_a_tile_is_seen_whole_or_in_patches_or_resized_as_the_recipe_says(sight, shapes, monkeypatch):
+    for name, side in {"WHOLE_UP_TO": 64, "WINDOW": 64, "PATCH": 96, "RESIZED_TO": 96}.items():
+        monkeypatch.setattr(module, name, side)
+    image = cv2.resize(noise(10, 7), (140, 200), interpolation=cv2.INTER_LINEAR)
+    made = segmenter(network := StandIn(), sight=sight)
+    found = made.probabilities(image, metres_per_pixel=(1, 1))
+    assert {shape for shape, _ in network.seen} == shapes
+    assert np.abs(found - expected_probabilities(image)).max() < (0.08 if sight == "resized" else 1e-4)
+    assert np.array_equal(made.predict(image, metres_per_pixel=(1, 1)), found.argmax(axis=0))
+
+
+def test_where_memory_runs_out_windows_become_smaller(monkeypatch):
+    class Large(StandIn):
+        def forward(self, images, context):
+            if images.shape[-1] > 64:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().forward(images, context)
+
+    image = noise(160, 160)
+    found = segmenter(network := Large()).probabilities(image, metres_per_pixel=(1, 1))
+    assert {shape for shape, _ in network.seen} == {(3, 64, 64)}
+    assert np.allclose(found, expected_probabilities(image), atol=1e-5)
+    with pytest.raises(InputError, match="not enough memory for this network"):
+        segmenter(Large(smallest=128)).probabilities(image, metres_per_pixel=(1, 1))
 
 
 def test_a_tile_smaller_than_the_network_takes_is_mirrored_out():

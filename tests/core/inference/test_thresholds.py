@@ -1,21 +1,19 @@
 """Offsets between the classes, fitted on validation tiles, and abstaining."""
 
-import json
-
 import numpy as np
 import pytest
 
 from core.errors import InputError
-from core.inference import thresholds
 from core.inference.thresholds import (
-    OFFSETS,
+    LARGEST_OFFSET,
     Sample,
+    _search,
     abstain_below,
     apply_offsets,
     fit_offsets,
-    fit_run_offsets,
-    read_offsets,
 )
+
+UNLABELLED = Sample(np.zeros((0, 6), np.float32), np.zeros(0, np.uint8))
 
 
 def skewed(seed=0, n=4000, against=2, by=1.5):
@@ -38,38 +36,55 @@ def miou(scores, truth):
 
 def test_a_class_that_is_held_back_is_let_forward_and_the_mean_iou_rises():
     sample = skewed()
-    fitted = fit_offsets(sample)
+    fitted = fit_offsets([sample, skewed(1), skewed(2)])
     others = np.mean([fitted.offsets[c] for c in (0, 1, 3)])
-    assert fitted.offsets[2] - others == pytest.approx(1.5, abs=0.4)
+    assert fitted.offsets[2] - others == pytest.approx(1.5, abs=0.8)
     assert fitted.after > fitted.before + 0.03
 
 
-def test_what_is_said_of_the_fit_is_what_the_offsets_give():
-    sample = skewed(seed=3)
-    fitted = fit_offsets(sample)
-    assert fitted.before == pytest.approx(miou(sample.log_probabilities, sample.truth))
-    assert fitted.after == pytest.approx(miou(sample.log_probabilities + np.array(fitted.offsets), sample.truth))
-
-
-def test_no_single_offset_on_the_ladder_would_be_better():
+def test_the_search_ends_where_no_single_offset_on_the_ladder_is_better():
     sample = skewed(seed=5, n=600)
-    fitted = fit_offsets(sample)
+    found = _search(sample)
+    best = miou(sample.log_probabilities + found, sample.truth)
+    assert best > miou(sample.log_probabilities, sample.truth)
     for index in range(4):
         for step in np.arange(-2, 2, 0.05):
-            tried = np.array(fitted.offsets)
+            tried = found.copy()
             tried[index] += step
-            assert miou(sample.log_probabilities + tried, sample.truth) <= fitted.after + 0.004
+            assert miou(sample.log_probabilities + tried, sample.truth) <= best + 0.004
+
+
+def test_offsets_stay_within_what_the_switch_takes():
+    found = _search(skewed(seed=2, against=1, by=4.5))
+    assert abs(found).max() <= LARGEST_OFFSET + 1e-6
+    assert found[1] - found[0] > LARGEST_OFFSET
+
+
+def test_offsets_that_fit_only_the_tile_that_they_were_fitted_on_are_not_used():
+    fitted = fit_offsets([skewed(0, by=3, against=0), skewed(1, by=-3, against=0)])
+    assert fitted.strength == 0
+    assert fitted.offsets == (0,) * 6
+    assert fitted.after == fitted.before
+
+
+def test_what_is_said_of_the_gain_is_measured_on_tiles_that_were_left_out():
+    one, other = skewed(0), skewed(1)
+    fitted = fit_offsets([one, other])
+    pairs = [(one, _search(other)), (other, _search(one))]
+    scores = np.concatenate([left_out.log_probabilities + fitted.strength * found for left_out, found in pairs])
+    truth = np.concatenate([one.truth, other.truth])
+    assert fitted.after == pytest.approx(miou(scores, truth))
 
 
 def test_a_model_that_is_right_keeps_offsets_of_zero_as_do_classes_without_labels():
     truth = np.arange(6).repeat(50).astype(np.uint8)
     sure = Sample(np.log(np.where(truth[:, None] == np.arange(6), 0.95, 0.01)).astype(np.float32), truth)
-    assert fit_offsets(sure).offsets == (0,) * 6
-    assert fit_offsets(skewed()).offsets[4:] == (0, 0)
+    assert fit_offsets([sure, sure]).offsets == (0,) * 6
+    assert fit_offsets([skewed(), skewed(1)]).offsets[4:] == (0, 0)
 
 
-def test_the_same_sample_gives_the_same_offsets():
-    assert fit_offsets(skewed(seed=1)) == fit_offsets(skewed(seed=1))
+def test_the_same_samples_give_the_same_offsets():
+    assert fit_offsets([skewed(0), skewed(1)]) == fit_offsets([skewed(0), skewed(1)])
 
 
 def test_a_sample_leaves_unlabelled_pixels_out_and_is_evenly_spread():
@@ -96,36 +111,9 @@ def test_abstaining_leaves_only_what_is_sure():
     assert raster.tolist() == [[0, 0]]
 
 
-class _Run:
-    def __init__(self, validation):
-        self.card = type("Card", (), {"validation_tiles": validation})
-
-
-def test_offsets_are_kept_beside_the_run_and_read_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(thresholds, "read_run", lambda _: _Run({"a": "f1", "b": "f2"}))
-    assert read_offsets(tmp_path) is None
-    fitted = fit_run_offsets(tmp_path, {"a": skewed(0), "b": skewed(1)}, switches="plain")
-    assert read_offsets(tmp_path) == fitted
-    assert json.loads((tmp_path / OFFSETS).read_text())["tiles"] == {"a": "f1", "b": "f2"}
-
-
 @pytest.mark.parametrize(
-    ("validation", "samples", "sentence"),
-    [
-        ({}, {"a": skewed()}, "without validation tiles"),
-        ({"a": "f"}, {"b": skewed()}, "b is no validation tile"),
-        ({"a": "f"}, {}, "there are none"),
-        ({"a": "f"}, {"a": Sample(np.zeros((0, 6), np.float32), np.zeros(0, np.uint8))}, "there are none"),
-    ],
+    ("samples", "sentence"), [([], "0 of them have labels"), ([skewed(), UNLABELLED], "1 of them has labels")]
 )
-def test_offsets_are_refused_without_labelled_validation_tiles(tmp_path, monkeypatch, validation, samples, sentence):
-    monkeypatch.setattr(thresholds, "read_run", lambda _: _Run(validation))
+def test_fewer_than_two_labelled_tiles_are_refused(samples, sentence):
     with pytest.raises(InputError, match=sentence):
-        fit_run_offsets(tmp_path, samples, switches="plain")
-    assert not (tmp_path / OFFSETS).exists()
-
-
-def test_spoilt_offsets_are_told(tmp_path):
-    (tmp_path / OFFSETS).write_text('{"offsets": [1]}')
-    with pytest.raises(InputError, match="fit the offsets anew"):
-        read_offsets(tmp_path)
+        fit_offsets(samples)

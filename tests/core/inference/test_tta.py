@@ -76,12 +76,6 @@ def test_all_views_are_every_symmetry_at_every_scale():
     assert views("flips") == tuple(View(symmetry) for symmetry in transforms("flips"))
 
 
-def test_other_scales_can_be_given_with_any_symmetries():
-    assert [view.scale for view in views("none", (1.0, 2.0))] == [1.0, 2.0]
-    assert len(views("flips", (1.0, 0.5, 2.0))) == 12
-    assert {view.scale for view in views("all", (1.0, 0.5))} == {1.0, 0.5}
-
-
 @pytest.mark.parametrize("view", views("all"), ids=str)
 def test_maps_come_back_to_their_place_from_every_scale(view: View):
     """A bright corner of the tile is bright there again, and shares of classes still sum to 1."""

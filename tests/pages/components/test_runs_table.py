@@ -1,12 +1,15 @@
 """The runs of a workspace: the table, one run looked at, recipes compared, and the import."""
 
 import io
+import shutil
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.inference.ensemble_fit import EnsembleRequest, make_ensemble
 from core.jobs import queue
 from core.jobs.outcome import JobState
+from core.progress import SilentProgress
 from core.tables import Job
 from core.training.run_archive import archive_bytes
 from core.training.runs import list_runs
@@ -161,3 +164,27 @@ def test_a_run_is_imported_under_another_name_and_never_over_one(workspace):
     next(button for button in app.button if button.label == "Import").click().run()
     assert not app.exception
     assert {run.name for run in list_runs(workspace.runs)} == {"first", "second", "third"}
+
+
+def ensemble(workspace):
+    runs = tuple(workspace.runs / name for name in ("first", "second"))
+    make_ensemble(EnsembleRequest(runs, workspace.runs / "both", "equal"), SilentProgress())
+
+
+def test_an_ensemble_tells_of_its_members_and_has_no_recipe(workspace):
+    ensemble(workspace)
+    app = show(workspace, looking=True)
+    app.selectbox(key="runs_chosen").set_value("both").run()
+    members = next(table.value for table in app.dataframe if "member" in table.value)
+    assert list(members["member"]) == ["first", "second"]
+    assert list(members["share"]) == [0.5, 0.5]
+    assert not app.error
+    assert not app.tabs
+
+
+def test_an_ensemble_whose_member_is_gone_says_so(workspace):
+    ensemble(workspace)
+    shutil.rmtree(workspace.runs / "second")
+    app = show(workspace, looking=True)
+    app.selectbox(key="runs_chosen").set_value("both").run()
+    assert "needs the run second, which is gone" in app.error[0].value
