@@ -67,7 +67,7 @@ def predict_folder(
         "tiles": len(done),
         "made_before": len(images) - len(missing),
         "out": str(out),
-        "switches": switches.facts,
+        "switches": _told(switches),
         "runs": [str(run) for run in runs],
         "seconds_per_tile": round(float(np.median([manifest.seconds(image) for image in done])), 3),
         "left_out": left_out,
@@ -104,7 +104,13 @@ def predict_one_raster(
         tta=switches.tta,
         probabilities=keep_probabilities,
     )
-    return {**told, "tiles": 1, "switches": switches.facts, "runs": [str(runs[0])], "left_out": []}
+    return {**told, "tiles": 1, "switches": _told(switches), "runs": [str(runs[0])], "left_out": []}
+
+
+def _told(switches: Switches) -> dict[str, Any]:
+    """The switches as the command line has always told them, and the newer ones where they are on."""
+    first = {"tta": switches.tta, "refinement": switches.refinement, "min_region": switches.min_region}
+    return {**first, **switches.facts}
 
 
 class _Manifest:

@@ -24,8 +24,8 @@ from models.heads import ConvolutionalHead, EnsembleHead, Head
 
 HALO = 96
 """What a block sees beyond itself on each side, in working pixels; a multiple of every stride."""
-BLOCK = 1280 - 2 * HALO
-"""The longest side of a block in working pixels. The encoder's memory grows with its area: half a gigabyte at 1280."""
+BLOCK = 1152 - 2 * HALO
+"""The longest side of a block in working pixels. The encoder's memory grows with its area: 0.4 GB at 1152 x 1152."""
 
 _CELLS_AT_ONCE = 256  # of a row, for which a head's float32 copy of the features is made
 _LEAST = 1e-7  # keeps the logarithm of an averaged probability finite

@@ -2,7 +2,7 @@
 
 Each side runs in a process of its own, so that its peak memory is its own, and the two take turns. Where other work has
 the processor too, processor time tells more than the clock. MONAI is used as its
-documentation has it: the tile as one float32 tensor, Gaussian weights, its result on the CPU. Both average
+documentation has it: the tile as one float32 tensor, Gaussian weights. Both average
 probabilities. Ours is ``NetworkSegmenter``'s way: ``plan_windows``, ``blend`` and the network by onnxruntime.
 
 The overlap is 152 / 480, by which both place their windows alike on 2448 pixels (0, 328, .. 1968). With MONAI's usual
@@ -164,16 +164,21 @@ def _ours(network: torch.nn.Module, overlap: float) -> Callable[[NDArray[np.uint
 def _monai(network: torch.nn.Module, overlap: float) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
     from monai.inferers import sliding_window_inference
 
+    from core.inference.windows import weights
+
     @torch.inference_mode()
     def work(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        side = min(WINDOW, len(image))
+        # Its own Gaussian is held at 1e-3 after the product over both axes, ours along each axis: given, they are equal.
+        weight = torch.from_numpy(np.outer(weights(side, "gaussian"), weights(side, "gaussian"))).float()
         images = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float()
         probabilities = sliding_window_inference(
             images,
-            roi_size=(min(WINDOW, len(image)),) * 2,
+            roi_size=(side, side),
             sw_batch_size=1,
             predictor=lambda windows: network(windows).logits.softmax(dim=1),
             overlap=overlap,
-            mode="gaussian",
+            roi_weight_map=weight,
         )
         return probabilities[0].argmax(dim=0).to(torch.uint8).numpy()
 
