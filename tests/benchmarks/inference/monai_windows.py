@@ -169,7 +169,7 @@ def _monai(network: torch.nn.Module, overlap: float) -> Callable[[NDArray[np.uin
     @torch.inference_mode()
     def work(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         side = min(WINDOW, len(image))
-        # Its own Gaussian is held at 1e-3 after the product over both axes, ours along each axis: given, they are equal.
+        # MONAI holds its own Gaussian at 1e-3 after the product over both axes, ours is held along each axis.
         weight = torch.from_numpy(np.outer(weights(side, "gaussian"), weights(side, "gaussian"))).float()
         images = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float()
         probabilities = sliding_window_inference(
