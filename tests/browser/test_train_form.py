@@ -106,8 +106,8 @@ def test_a_recipe_is_put_together_measured_started_and_watched_until_it_stands_a
     field.fill("by-hand")
     field.press("Enter")
     settle(form)
+    expect(start_button(form)).to_be_enabled(timeout=LONG)
     start_button(form).click()
-    expect(form.get_by_text("Train by-hand").filter(visible=True).first).to_be_visible(timeout=LONG)
     expect(form.get_by_test_id("live-figures")).to_be_visible(timeout=LONG)
     expect(form.get_by_text("Look at a run")).to_be_visible(timeout=LONG)
 

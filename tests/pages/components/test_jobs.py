@@ -2,9 +2,10 @@ import json
 import signal
 from datetime import timedelta
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.jobs import log, process, queue
+from core.jobs import log, process, queue, worker
 from core.jobs.outcome import JobState
 from core.jobs.slots import SLOTS_VARIABLE, slots
 from core.tables import Job, now
@@ -13,6 +14,11 @@ from pages.components.job_cards import duration
 from pages.components.jobs import Look
 
 HOSTILE = "Train <script>alert(1)</script> *a* :smile:"
+
+
+@pytest.fixture(autouse=True)
+def workers_go_on_for_the_next_test(monkeypatch):
+    monkeypatch.setattr(worker, "keep_going", worker.keep_going)  # what a script puts there goes when its test ends
 
 
 def script(root):

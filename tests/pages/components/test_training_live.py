@@ -3,10 +3,15 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.jobs import log, queue
+from core.jobs import log, queue, worker
 from core.jobs.outcome import JobState
 from core.tables import Job, now
 from core.workspace import open_workspace
+
+
+@pytest.fixture(autouse=True)
+def workers_go_on_for_the_next_test(monkeypatch):
+    monkeypatch.setattr(worker, "keep_going", worker.keep_going)  # what a script puts there goes when its test ends
 
 
 def script(root):
