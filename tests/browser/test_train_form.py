@@ -88,7 +88,8 @@ def test_a_recipe_is_put_together_measured_started_and_watched_until_it_stands_a
     form: Page, sample_server: Server
 ) -> None:
     choose(form, form, "Recipe", "fast")
-    expect(form.get_by_text("As the preset is")).to_be_visible(timeout=LONG)
+    expect(form.locator("summary", has_text="efficientnet-lite0")).to_be_visible(timeout=LONG)
+    expect(form.get_by_text("As the preset is")).to_be_visible()
     enter(form, "Encoder", "Resolution", "0.8")
     settings_changed(form, 1)
     enter(form, "Head ·", "L2 penalty", "2")
@@ -111,12 +112,12 @@ def test_a_recipe_is_put_together_measured_started_and_watched_until_it_stands_a
     expect(form.get_by_test_id("live-figures")).to_be_visible(timeout=LONG)
     expect(form.get_by_text("Look at a run")).to_be_visible(timeout=LONG)
 
-    form.get_by_test_id("stDataFrame").scroll_into_view_if_needed()  # its cells exist once they can be seen
-    expect(form.get_by_role("gridcell", name="by-hand")).to_be_attached(timeout=LONG)
-    expect(form.get_by_role("gridcell", name="finished")).to_be_attached()
+    form.get_by_test_id("stDataFrame").last.scroll_into_view_if_needed()  # its cells exist once they can be seen
+    expect(form.locator("td", has_text="by-hand")).to_be_attached(timeout=LONG)
+    expect(form.locator("td", has_text="finished")).to_be_attached()
     settle(form)
     form.get_by_text("Look at a run").click()
-    expect(form.get_by_text("measured on 3 left-out tiles")).to_be_visible(timeout=LONG)
+    expect(form.get_by_text("measured on 3 left-out tiles").first).to_be_visible(timeout=LONG)
     expect(form.get_by_text("Measured on 1 tile only", exact=False).first).to_be_visible()
     card = json.loads((sample_server.workspace / "runs" / "by-hand" / "card.json").read_text())
     assert card["recipe_name"] == "fast-changed"

@@ -1,6 +1,7 @@
 """A newcomer's first ten minutes, with the mouse: open, browse, label, train, evaluate, compare."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def browse_to_a_tile(page: Page, server: Server) -> None:
     leaflet = page.frame_locator("iframe").first
     expect(leaflet.locator(".leaflet-tile-loaded").first).to_be_visible(timeout=LONG)
     page.get_by_text("Gallery", exact=True).click()
-    card = page.get_by_role("link", name="Tile ").first
+    card = page.get_by_role("link", name=re.compile("^Tile ")).first
     expect(card).to_be_visible(timeout=LONG)
     card.click()
     expect(page.get_by_text("Label this tile")).to_be_visible(timeout=LONG)
