@@ -5,6 +5,8 @@
 PYTHON    ?= python3
 PORT      ?= 8501
 WORKSPACE ?= workspace
+# One more than two cores: a test that starts a browser, a server or a cluster waits for it.
+TEST_WORKERS ?= 3
 BIN       := .venv/bin
 STAMPS    := .stamps
 
@@ -21,7 +23,7 @@ app: $(STAMPS)/runtime $(STAMPS)/vendor
 	TILEWRIGHT_WORKSPACE="$(WORKSPACE)" $(BIN)/streamlit run app.py --server.port $(PORT)
 
 test: $(STAMPS)/dev $(STAMPS)/vendor $(STAMPS)/browser check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not bench" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not bench" -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(STAMPS)/dev
 	$(BIN)/ruff check .

@@ -62,6 +62,11 @@ def _predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         "device": options.device,
     }
     if options.data.is_file():
+        if options.cluster:
+            raise InputError(
+                "One raster is predicted on one machine, strip after strip; leave out --cluster, or hand the whole "
+                "command to the cluster with on-cluster."
+            )
         return predict_one_raster(**order)
     return predict_folder(**order, cluster=cluster_use(options) if options.cluster else None)
 

@@ -27,6 +27,7 @@ from core.tables import Collection, Tile
 from core.workspace import Workspace, open_workspace
 from pages.components.gallery import PAGE_SIZE, gallery, status
 from pages.components.legend import class_legend
+from pages.components.map_layers import choose_map_layer
 from pages.components.predict_card import predict_card
 from pages.components.predict_kept import import_form, kept_predictions, words
 from pages.components.problems import problem_table
@@ -69,7 +70,7 @@ def page() -> None:
         if view == "Gallery":
             _show_gallery(collection, chosen, labelled)
         else:
-            _show_map(collection, rows, chosen)
+            _show_map(workspace, collection, rows, chosen)
     with right:
         row = _linked_tile(workspace)
         if row is None or row.collection_id != collection.id:
@@ -131,11 +132,12 @@ def _has_status(row: Tile, state: str, labelled: set[int]) -> bool:
     return status(row, labelled=row.id in labelled) == state
 
 
-def _show_map(collection: Collection, rows: list[Tile], chosen: list[Tile]) -> None:
+def _show_map(workspace: Workspace, collection: Collection, rows: list[Tile], chosen: list[Tile]) -> None:
+    overlay = choose_map_layer(workspace, collection, rows)
     mosaic = lay_out(rows)
     key = f"map-{collection.id}"
     _follow_click(key, clicked_tile(st.session_state.get(key), mosaic))
-    tile_map(collection, mosaic, shown={row.id for row in chosen}, selected=_selected_id(), key=key)
+    tile_map(collection, mosaic, shown={row.id for row in chosen}, selected=_selected_id(), overlay=overlay, key=key)
     chips = "".join(
         f'<span style="margin-right:1rem"><i style="display:inline-block;width:.9em;height:.9em;border:3px solid '
         f'{colour};border-radius:3px;vertical-align:-.12em"></i> {split}</span>'

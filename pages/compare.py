@@ -27,6 +27,7 @@ from pages.components.evaluation_job import evaluation_active, start_evaluation
 from pages.components.image_pair import Panel, image_panels, truth_address
 from pages.components.jobs import job_list
 from pages.components.legend import class_legend
+from pages.components.offset_choice import Subject
 from pages.components.scores_chart import difference_table
 from pages.components.switches import choose_switches, describe
 from pages.components.synthetic import synthetic_note
@@ -55,9 +56,9 @@ def page() -> None:
     collection, tile = _choose_tile(workspace, known)
     left, right = st.columns(2, gap="large")
     with left:
-        a = _choose_side("A", runs, default=0)
+        a = _choose_side("A", workspace, collection, runs, default=0)
     with right:
-        b = _choose_side("B", runs, default=min(1, len(runs) - 1))
+        b = _choose_side("B", workspace, collection, runs, default=min(1, len(runs) - 1))
     if a.run == b.run and a.switches == b.switches:
         st.info("A and B are the same run with the same switches; change one of them.", icon=":material/info:")
     made = [_prediction(workspace, side, tile) for side in (a, b)]
@@ -88,9 +89,9 @@ def _choose_tile(workspace: Workspace, known: list[Collection]) -> tuple[Collect
     return collection, tile
 
 
-def _choose_side(letter: str, runs: list[Run], *, default: int) -> Side:
+def _choose_side(letter: str, workspace: Workspace, collection: Collection, runs: list[Run], *, default: int) -> Side:
     run = st.selectbox(f"Run {letter}", [r.name for r in runs], index=default, key=f"compare_run_{letter}")
-    return Side(letter, run, choose_switches(key=f"compare_{letter}"))
+    return Side(letter, run, choose_switches(Subject(workspace, collection, run), key=f"compare_{letter}"))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -129,7 +130,7 @@ def _panels(tile: Tile, a: Side, b: Side, made: list[KeptPrediction]) -> None:
     if truth:
         panels.append(Panel("Truth", "Truth", "raster", address=truth, off=True))
     for side, address, prediction in zip((a, b), addresses, made, strict=True):
-        detail = f"{describe(side.switches)}, {1000 * prediction.seconds:,.0f} ms"
+        detail = f"{describe(side.switches)}, took {prediction.seconds:.2f} s"
         panels.append(Panel(side.letter, f"{side.letter}: {side.run}", "raster", detail=detail, address=address))
     panels.append(Panel("Difference", "Where they differ", "difference", a=addresses[0], b=addresses[1]))
     image_panels(tile, panels, height=440, key="compare_panels")

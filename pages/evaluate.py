@@ -23,8 +23,9 @@ from pages.components.evaluation_job import evaluation_active, evaluation_under_
 from pages.components.image_pair import Panel, image_panels, truth_address
 from pages.components.jobs import job_list
 from pages.components.legend import class_legend
+from pages.components.offset_choice import Subject
 from pages.components.scores_chart import scores_figure, scores_table
-from pages.components.switches import choose_switches, describe
+from pages.components.switches import choose_switches, describe, explain
 from pages.components.synthetic import synthetic_note
 
 HERE = Path(__file__).resolve().parent
@@ -39,7 +40,7 @@ def page() -> None:
     if not known or not runs:
         _nothing_yet(has_tiles=bool(known))
         return
-    collection, run, switches = _choose(known, runs)
+    collection, run, switches = _choose(workspace, known, runs)
     judged = held_out(workspace, run.name, collection.id)
     if not judged.tiles:
         _nothing_held_out(judged, run)
@@ -61,12 +62,12 @@ def _nothing_yet(*, has_tiles: bool) -> None:
         st.page_link(HERE / "start.py", label="Go to Start", icon=":material/home:")
 
 
-def _choose(known: list[Collection], runs: list[Run]) -> tuple[Collection, Run, Switches]:
+def _choose(workspace: Workspace, known: list[Collection], runs: list[Run]) -> tuple[Collection, Run, Switches]:
     first, second = st.columns(2)
     run = first.selectbox("Run", runs, format_func=lambda r: r.name, key="evaluate_run")
     collection = second.selectbox("Collection", known, format_func=lambda c: c.name, key="evaluate_collection")
     synthetic_note(collection)
-    return collection, run, choose_switches(key="evaluate")
+    return collection, run, choose_switches(Subject(workspace, collection, run.name), key="evaluate")
 
 
 def _nothing_held_out(judged: HeldOut, run: Run) -> None:
@@ -96,6 +97,7 @@ def _say_what_is_judged(judged: HeldOut) -> None:
 def _offer(workspace: Workspace, run: Run, collection: Collection, switches: Switches, *, tiles: int) -> None:
     """The button that starts the job, and the jobs while one runs."""
     st.info(f"Not computed yet for {run.name} with {describe(switches)}.", icon=":material/hourglass_empty:")
+    st.caption(explain(switches, Subject(workspace, collection, run.name)))
     if st.button(
         f"Evaluate on {tiles} tiles",
         type="primary",

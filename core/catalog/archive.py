@@ -2,10 +2,8 @@
 
 import re
 import shutil
-import stat
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,6 +13,7 @@ from core.catalog.discover import IMAGE_SUFFIXES
 from core.errors import InputError
 from core.progress import Progress
 from core.workspace import Workspace
+from core.zip_reading import check_plain, check_space, reading_zip, unpack_member
 
 MAX_MEMBERS = 50_000
 MAX_BYTES = 32 * 2**30
@@ -25,8 +24,6 @@ RATIO_FREE_BYTES = 64 * 2**20
 """Archives that unpack to less than this are harmless whatever their ratio: small masks pack very well."""
 
 TEXT_SUFFIXES = (".txt", ".csv", ".json", ".md")
-_CHUNK = 1 << 20
-_ENCRYPTED = 0x1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +53,12 @@ def unpack_zip(
     """
     if into.exists():
         raise InputError(f"{into} exists already; choose another name for the unpacked archive.")
-    try:
-        with zipfile.ZipFile(source) as archive:
-            members, skipped = _check(archive, wanted, meant)
-            into.parent.mkdir(parents=True, exist_ok=True)
-            _check_space(into.parent, sum(member.file_size for member, _ in members))
-            _extract(archive, members, into, progress)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise InputError(f"The archive is damaged or no zip ({error}); pack or upload it again.") from error
-    except OSError as error:
-        raise InputError(
-            f"The archive could not be unpacked to {into} ({error.strerror or error}); nothing was kept."
-        ) from error
+    what = f"The archive could not be unpacked to {into}"
+    with reading_zip(source, what=what, mend="pack or upload it again") as archive:
+        members, skipped = _check(archive, wanted, meant)
+        into.parent.mkdir(parents=True, exist_ok=True)
+        check_space(into.parent, sum(member.file_size for member, _ in members))
+        _extract(archive, members, into, progress)
     return Unpacked(into, len(members), skipped)
 
 
@@ -114,26 +105,13 @@ def _safe_path(member: zipfile.ZipInfo) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name) or not path.parts:
         raise InputError(f"The archive holds {name!r}, which would be written outside its folder; it was refused.")
-    kind = stat.S_IFMT(member.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG):
-        raise InputError(f"The archive holds {name!r}, a link or special file; pack it again with plain files only.")
-    if member.flag_bits & _ENCRYPTED:
-        raise InputError(f"The archive's {name!r} is encrypted; pack it again without a password.")
+    check_plain(member)
     return path
 
 
 def _is_useful(path: PurePosixPath, suffixes: Sequence[str]) -> bool:
     hidden = any(part.startswith((".", "__")) for part in path.parts)
     return not hidden and path.suffix.lower() in (*suffixes, *TEXT_SUFFIXES)
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise InputError(
-            f"The archive unpacks to {needed / 2**20:,.0f} MiB but {folder} has {free / 2**20:,.0f} MiB left; "
-            "free some disk space and try again."
-        )
 
 
 def _extract(
@@ -145,8 +123,7 @@ def _extract(
             progress.update(number, len(wanted), f"Unpacking {path.name}")
             target = temporary / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(member) as packed, target.open("xb") as plain:
-                shutil.copyfileobj(packed, plain, _CHUNK)  # zipfile stops at the size that was checked above
+            unpack_member(archive, member, target)
         progress.update(len(wanted), len(wanted), f"Unpacked {len(wanted)} files")
         temporary.chmod(0o755)
         temporary.rename(into)

@@ -108,7 +108,7 @@ class _TileServer:
         size = _number(request, "size", 256)
         if size not in thumbnails.THUMBNAIL_SIZES:
             return _failure(422, f"Thumbnails come in {thumbnails.THUMBNAIL_SIZES} pixels, not {size}.")
-        return _picture(
+        return cached_picture(
             request,
             "image/jpeg",
             tile.fingerprint,
@@ -127,7 +127,7 @@ class _TileServer:
                 raise InputError(f"{tile.image_path} changed its size since it was indexed; index its folder again.")
             return encode_jpeg(piece)
 
-        return _picture(request, "image/jpeg", tile.fingerprint, draw)
+        return cached_picture(request, "image/jpeg", tile.fingerprint, draw)
 
     def mask(self, request: Request) -> Response:
         tile = self._tile(request)
@@ -141,9 +141,9 @@ class _TileServer:
             level = next((level for level in reversed(levels) if max(level.shape) >= side), levels[0])
             scale = side / longest
             size = (max(1, round(tile.width * scale)), max(1, round(tile.height * scale)))
-            return _mask_png(np.asarray(cv2.resize(level, size, interpolation=cv2.INTER_NEAREST), np.uint8))
+            return mask_png(np.asarray(cv2.resize(level, size, interpolation=cv2.INTER_NEAREST), np.uint8))
 
-        return _picture(request, "image/png", tile.mask_fingerprint or "", draw)
+        return cached_picture(request, "image/png", tile.mask_fingerprint or "", draw)
 
     def collection_tile(self, request: Request) -> Response:
         canvas = np.full((MAP_TILE, MAP_TILE, 3), GROUND, np.uint8)
@@ -151,7 +151,7 @@ class _TileServer:
 
     def collection_mask_tile(self, request: Request) -> Response:
         canvas = np.full((MAP_TILE, MAP_TILE), UNLABELLED, np.uint8)
-        return self._draw_collection(request, "image/png", canvas, self._read_mask, _mask_png)
+        return self._draw_collection(request, "image/png", canvas, self._read_mask, mask_png)
 
     def _draw_collection(
         self,
@@ -173,7 +173,7 @@ class _TileServer:
             render(mosaic, zoom, x, y, read=read, canvas=canvas)
             return encode(canvas)
 
-        return _picture(request, media_type, map_version(collection), draw)
+        return cached_picture(request, media_type, map_version(collection), draw)
 
     def _layout(self, collection: Collection) -> Mosaic:
         key = (collection.id, collection.indexed)
@@ -220,7 +220,7 @@ class _TileServer:
             return nothing
 
 
-def _picture(request: Request, media_type: str, version: str, draw: Callable[[], bytes]) -> Response:
+def cached_picture(request: Request, media_type: str, version: str, draw: Callable[[], bytes]) -> Response:
     """The picture, or 304 where the browser has this version of it; ``draw`` is only called when needed."""
     cache = FOREVER if request.query_params.get("v") == version else CHECK_FIRST
     headers = {"ETag": f'"{version}"', "Cache-Control": cache}
@@ -229,7 +229,7 @@ def _picture(request: Request, media_type: str, version: str, draw: Callable[[],
     return Response(draw(), media_type=media_type, headers=headers)
 
 
-def _mask_png(raster: ClassRaster) -> bytes:
+def mask_png(raster: ClassRaster) -> bytes:
     """A class raster as palette PNG, unlabelled transparent."""
     image = Image.fromarray(raster)
     image.putpalette(PALETTE.tobytes())

@@ -86,22 +86,17 @@ def predict_one_raster(
 ) -> dict[str, object]:
     """Predict one raster of any size, strip by strip, into the folder ``out`` as ``<name>_mask.tif``.
 
-    Raises ``InputError`` for several runs and for switches that need the whole raster at once, and as
-    ``predict_raster`` does.
+    Raises ``InputError`` for several runs, and as ``predict_raster`` does.
     """
     if len(runs) > 1:
         raise InputError("A raster is predicted by one run; make an ensemble of the runs first, and give that.")
-    if switches.any_after_network:
-        raise InputError(
-            "A raster is predicted in strips, and refinement needs it whole; give --tta alone, or cut it into tiles."
-        )
     target = out / f"{data.stem}_mask.tif"
     told = predict_raster(
         load_segmenter(runs[0], device),
         data,
         target,
         progress=progress,
-        tta=switches.tta,
+        switches=switches,
         probabilities=keep_probabilities,
     )
     return {**told, "tiles": 1, "switches": _told(switches), "runs": [str(runs[0])], "left_out": []}

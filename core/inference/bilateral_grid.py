@@ -92,9 +92,14 @@ def _cells(
     return cells
 
 
+def place_cell(deviation: float) -> float:
+    """The side of a cell along an axis of place, for the kernel's deviation there and in its unit."""
+    return float(deviation / np.sqrt(_PLACE_VARIANCE))
+
+
 def _place(length: int, deviation: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Along one axis: the cell below each pixel, from 1, and the share of the next cell."""
-    cell = max(deviation / np.sqrt(_PLACE_VARIANCE), length / (2 ** _FIELD_BITS[0] - 4))
+    cell = max(place_cell(deviation), length / (2 ** _FIELD_BITS[0] - 4))
     position = np.arange(length) / cell
     below = np.floor(position)
     return below.astype(np.int64) + 1, (position - below).astype(np.float32)

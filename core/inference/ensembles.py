@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, Unpack
 
 import cv2
 import numpy as np
@@ -20,8 +20,7 @@ from core.atomic import write_json
 from core.catalog.images import fingerprint
 from core.classes import ClassRaster
 from core.errors import InputError
-from core.inference.tta import View
-from core.progress import Progress
+from core.inference.asked import Asked
 from core.training.runs import CARD, ENSEMBLE, RunCard, read_run, weights_file
 
 if TYPE_CHECKING:
@@ -74,47 +73,22 @@ class EnsembleSegmenter:
     members: tuple["AnySegmenter", ...]
     shares: tuple[float, ...]
 
-    def probabilities(
-        self,
-        image: NDArray[np.uint8],
-        *,
-        metres_per_pixel: tuple[float, float] = (0.5, 0.5),
-        tta: str | Sequence[View] = "none",
-        fingerprint: str | None = None,
-        features: NDArray[np.float16] | None = None,  # noqa: ARG002
-        progress: Progress | None = None,
-    ) -> Probabilities:
-        """The mean of the members' probabilities; arguments as for ``Segmenter.probabilities``.
+    def probabilities(self, image: NDArray[np.uint8], **asked: Unpack[Asked]) -> Probabilities:
+        """The mean of the members' probabilities, ``(6, height, width)``, of a ``(height, width, 3)`` uint8 RGB tile.
 
-        ``features`` are of no use here: members may see with other encoders. With a ``fingerprint`` each member that
-        has features finds its own in the cache.
+        With a ``fingerprint`` each member that has features finds its own in the cache.
         """
-        return self._mean(
-            lambda member: member.probabilities(
-                image, metres_per_pixel=metres_per_pixel, tta=tta, fingerprint=fingerprint, progress=progress
-            )
-        )
+        told = _for_members(asked)
+        return self._mean(lambda member: member.probabilities(image, **told))
 
-    def cell_probabilities(
-        self,
-        image: NDArray[np.uint8],
-        *,
-        metres_per_pixel: tuple[float, float] = (0.5, 0.5),
-        tta: str | Sequence[View] = "none",
-        fingerprint: str | None = None,
-        features: NDArray[np.float16] | None = None,  # noqa: ARG002
-        progress: Progress | None = None,
-    ) -> Probabilities:
+    def cell_probabilities(self, image: NDArray[np.uint8], **asked: Unpack[Asked]) -> Probabilities:
         """As ``probabilities``, by cell of the first member; those of members with other cells are interpolated."""
-        return self._mean(
-            lambda member: member.cell_probabilities(
-                image, metres_per_pixel=metres_per_pixel, tta=tta, fingerprint=fingerprint, progress=progress
-            )
-        )
+        told = _for_members(asked)
+        return self._mean(lambda member: member.cell_probabilities(image, **told))
 
-    def predict(self, image: NDArray[np.uint8], **options: Any) -> ClassRaster:
-        """The most probable class of every pixel; ``options`` as for ``probabilities``."""
-        raster: ClassRaster = self.probabilities(image, **options).argmax(axis=0).astype(np.uint8)
+    def predict(self, image: NDArray[np.uint8], **asked: Unpack[Asked]) -> ClassRaster:
+        """The most probable class of every pixel."""
+        raster: ClassRaster = self.probabilities(image, **asked).argmax(axis=0).astype(np.uint8)
         return raster
 
     def _mean(self, ask: Callable[["AnySegmenter"], Probabilities]) -> Probabilities:
@@ -127,6 +101,13 @@ class EnsembleSegmenter:
             for index, plane in enumerate(ask(member)):
                 mean[index] += share * (plane if plane.shape == size else cv2.resize(plane, (size[1], size[0])))
         return mean
+
+
+def _for_members(asked: Asked) -> Asked:
+    """What the members are told: not the features, for each may see with another encoder."""
+    told = asked.copy()
+    told.pop("features", None)
+    return told
 
 
 def write_ensemble(folder: Path, *, runs: Sequence[Path], shares: Sequence[float], weighting: Weighting) -> Ensemble:

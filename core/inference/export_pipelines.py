@@ -5,6 +5,7 @@ probabilities as large as the tile) is done here by tensors whose sizes are only
 through in one piece; our own prediction parts large ones, which changes the last digits along the seams.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,9 @@ class HeadPipeline(nn.Module):
     def __init__(self, parts: Sequence[FeatureExtractor], head: Head, metres_per_pixel: float) -> None:
         super().__init__()
         self.parts = [_PartGrid.of(part, metres_per_pixel) for part in parts]
-        self.cells = nn.ModuleList(_Cells(part, grid.cell) for part, grid in zip(parts, self.parts, strict=True))
+        self.cells = nn.ModuleList(
+            _Cells(part, grid.cell, metres_per_pixel) for part, grid in zip(parts, self.parts, strict=True)
+        )
         self.head = head
 
     def forward(self, image: Tensor) -> Tensor:
@@ -123,9 +126,12 @@ class _PartGrid:
 
 
 class _Cells(nn.Module):
-    """The features of one part: working image ``(1, 3, h, w)`` to maps ``(1, channels, rows, columns)`` float16."""
+    """The features of one part: working image ``(1, 3, h, w)`` to maps ``(1, channels, rows, columns)`` float16.
 
-    def __init__(self, part: FeatureExtractor, cell: int) -> None:
+    ``metres_per_pixel`` is that of the images.
+    """
+
+    def __init__(self, part: FeatureExtractor, cell: int, metres_per_pixel: float) -> None:
         super().__init__()
         self.encoder: Encoder = part.encoder
         self.cell, self.grey, self.standardise = cell, part.grey, part.standardise
@@ -133,6 +139,7 @@ class _Cells(nn.Module):
         self.taken = [number - 1 for number in part.stages] or list(range(len(strides)))
         self.texture = [number - 1 for number in part.texture]
         self.strides = strides
+        self.tile_metadata, self.log_metres = part.tile_metadata, math.log2(metres_per_pixel)
 
     def forward(self, working: Tensor, grid: _Grid) -> Tensor:
         if self.grey:
@@ -152,8 +159,15 @@ class _Cells(nn.Module):
             mean, square = self._to_cells(stages[index], index), self._to_cells(stages[index].square(), index)
             within = self.strides[index] < self.cell
             maps.append((square - mean.square()).clamp(min=0).sqrt() if within else torch.zeros_like(mean))
+        if self.tile_metadata:
+            maps.append(self._metadata(working).expand(-1, -1, *maps[0].shape[2:]))
         joined = torch.cat(maps, dim=1).clamp(-_LARGEST_HALF, _LARGEST_HALF).half()
         return joined[:, :, : grid.cells(0), : grid.cells(1)]
+
+    def _metadata(self, working: Tensor) -> Tensor:
+        """``core.training.features.metadata_of``, ``(1, 7, 1, 1)``."""
+        mean, deviation = _statistics(working)
+        return torch.cat([mean / 255, deviation / 255, mean.new_tensor([self.log_metres])]).view(1, -1, 1, 1)
 
     def _scaled(self, aligned: Tensor, working: Tensor) -> Tensor:
         encoder = self.encoder

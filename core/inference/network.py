@@ -6,6 +6,7 @@ know what was trained. Nothing is cached: a decoder sees the pixels, not an enco
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
 import cv2
 import numpy as np
@@ -14,8 +15,9 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 
 from core.classes import CLASS_COUNT, ClassRaster
+from core.inference.asked import METRES_PER_PIXEL, Asked, asked_views
 from core.inference.enlarging import RowEnlarger, most_probable, taps
-from core.inference.tta import View, views
+from core.inference.tta import views
 from core.inference.windows import (
     BatchSize,
     Corner,
@@ -49,7 +51,6 @@ RESIZED_TO = 1024
 
 _LEAST = 1e-7  # keeps the logarithm of an averaged probability finite
 _ROWS_AT_ONCE = 256
-_DEFAULT_METRES_PER_PIXEL = (0.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -65,56 +66,23 @@ class NetworkSegmenter:
     device: torch.device
     graph: OnnxNetwork | None = None
 
-    def probabilities(
-        self,
-        image: NDArray[np.uint8],
-        *,
-        metres_per_pixel: tuple[float, float] = _DEFAULT_METRES_PER_PIXEL,
-        tta: str | Sequence[View] = "none",
-        fingerprint: str | None = None,  # noqa: ARG002
-        features: NDArray[np.float16] | None = None,  # noqa: ARG002
-        progress: Progress | None = None,
-    ) -> Probabilities:
-        """Class probabilities of every pixel of a ``(height, width, 3)`` uint8 RGB tile.
+    def probabilities(self, image: NDArray[np.uint8], **asked: Unpack[Asked]) -> Probabilities:
+        """Class probabilities of every pixel of a ``(height, width, 3)`` uint8 RGB tile."""
+        grid = self._grid(image, asked)
+        return enlarged_probabilities(self._working_probabilities(image, grid, asked), grid.size)
 
-        Arguments as for ``Segmenter.probabilities``; ``fingerprint`` and ``features`` are of no use here.
-        ``progress`` is told once per window, and may raise ``CancelledError`` there.
-        """
-        grid = self._grid(image, metres_per_pixel)
-        return enlarged_probabilities(self._working_probabilities(image, grid, tta, progress), grid.size)
-
-    def cell_probabilities(
-        self,
-        image: NDArray[np.uint8],
-        *,
-        metres_per_pixel: tuple[float, float] = _DEFAULT_METRES_PER_PIXEL,
-        tta: str | Sequence[View] = "none",
-        fingerprint: str | None = None,  # noqa: ARG002
-        features: NDArray[np.float16] | None = None,  # noqa: ARG002
-        progress: Progress | None = None,
-    ) -> Probabilities:
+    def cell_probabilities(self, image: NDArray[np.uint8], **asked: Unpack[Asked]) -> Probabilities:
         """As ``probabilities``, by cell: ``(6, rows, columns)``, the mean over each cell's pixels inside the tile."""
-        grid = self._grid(image, metres_per_pixel)
-        return by_cell(self._working_probabilities(image, grid, tta, progress))
+        return by_cell(self._working_probabilities(image, self._grid(image, asked), asked))
 
-    def predict(
-        self,
-        image: NDArray[np.uint8],
-        *,
-        metres_per_pixel: tuple[float, float] = _DEFAULT_METRES_PER_PIXEL,
-        tta: str | Sequence[View] = "none",
-        fingerprint: str | None = None,  # noqa: ARG002
-        features: NDArray[np.float16] | None = None,  # noqa: ARG002
-        progress: Progress | None = None,
-    ) -> ClassRaster:
-        """The most probable class of every pixel; arguments as for ``probabilities``.
+    def predict(self, image: NDArray[np.uint8], **asked: Unpack[Asked]) -> ClassRaster:
+        """The most probable class of every pixel.
 
         With one view only the rows still open are held, not the probabilities of the whole tile.
         """
-        grid = self._grid(image, metres_per_pixel)
-        chosen = views(tta) if isinstance(tta, str) else tuple(tta)
-        if chosen != views("none") or self.recipe.sight == "resized":
-            whole = self._working_probabilities(image, grid, chosen, progress)
+        grid = self._grid(image, asked)
+        if asked_views(asked) != views("none") or self.recipe.sight == "resized":
+            whole = self._working_probabilities(image, grid, asked)
             return most_probable(enlarged_probabilities(whole, grid.size))
         raster: ClassRaster = np.empty(grid.size, np.uint8)
 
@@ -133,24 +101,23 @@ class NetworkSegmenter:
 
             return emit
 
-        self._stream(working_image(image, grid), make_emit, progress or SilentProgress())
+        self._stream(working_image(image, grid), make_emit, asked.get("progress") or SilentProgress())
         return raster
 
-    def _grid(self, image: NDArray[np.uint8], metres_per_pixel: tuple[float, float]) -> CellGrid:
+    def _grid(self, image: NDArray[np.uint8], asked: Asked) -> CellGrid:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"a tile is height x width x 3 uint8, not {image.shape} {image.dtype}")
         size = (image.shape[0], image.shape[1])
+        metres_per_pixel = asked.get("metres_per_pixel", METRES_PER_PIXEL)
         return cell_grid(size, metres_per_pixel=metres_per_pixel, resolution_m=self.recipe.resolution_m)
 
-    def _working_probabilities(
-        self, image: NDArray[np.uint8], grid: CellGrid, tta: str | Sequence[View], progress: Progress | None
-    ) -> Probabilities:
+    def _working_probabilities(self, image: NDArray[np.uint8], grid: CellGrid, asked: Asked) -> Probabilities:
         """``(6, height, width)`` at the working size, averaged over windows and views."""
         seen = _shrunk(grid.working) if self.recipe.sight == "resized" else grid.working
-        chosen = views(tta) if isinstance(tta, str) else tuple(tta)
+        chosen, progress = asked_views(asked), asked.get("progress") or SilentProgress()
         total: Probabilities | None = None
         for view in chosen:
-            moved = self._of_moved(view.forward(image, seen), progress or SilentProgress())
+            moved = self._of_moved(view.forward(image, seen), progress)
             back = view.inverse(moved, seen)
             if total is None:
                 total = back

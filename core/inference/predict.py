@@ -1,9 +1,8 @@
 """A trained run as something that predicts: image in, class probabilities out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -11,11 +10,12 @@ from numpy.typing import NDArray
 
 from core.classes import ClassRaster
 from core.errors import InputError
+from core.inference.asked import METRES_PER_PIXEL, Asked, asked_views
 from core.inference.ensembles import EnsembleSegmenter, member_runs, read_ensemble
 from core.inference.network import NetworkSegmenter
 from core.inference.network_graph import network_graph
 from core.inference.scaled_features import scaled_features
-from core.inference.tta import View, views
+from core.inference.tta import View
 from core.progress import Progress, SilentProgress
 from core.training.cell_grid import CellGrid
 from core.training.feature_cache import FeatureCache, default_cache, holds_features, tile_features
@@ -28,7 +28,6 @@ from models.heads import Head
 Probabilities = NDArray[np.float32]
 """``(6, height, width)`` float32 that sum to 1 over the classes."""
 
-DEFAULT_METRES_PER_PIXEL = (0.5, 0.5)
 _ROWS_AT_ONCE = 256
 _AS_IT_IS = View(AS_IT_IS)
 _LEAST = 1e-7  # keeps the logarithm of an averaged probability finite
@@ -43,64 +42,27 @@ class Segmenter:
     head: Head
     cache: FeatureCache
 
-    def probabilities(
-        self,
-        image: NDArray[np.uint8],
-        *,
-        metres_per_pixel: tuple[float, float] = DEFAULT_METRES_PER_PIXEL,
-        tta: str | Sequence[View] = "none",
-        fingerprint: str | None = None,
-        features: Features | None = None,
-        progress: Progress | None = None,
-    ) -> Probabilities:
-        """Class probabilities of every pixel of a ``(height, width, 3)`` uint8 RGB tile.
+    def probabilities(self, image: NDArray[np.uint8], **asked: Unpack[Asked]) -> Probabilities:
+        """Class probabilities of every pixel of a ``(height, width, 3)`` uint8 RGB tile; views are averaged by cell."""
+        grid = self._grid(image, asked)
+        return upsampled_probabilities(self._cell_logits(image, grid, asked), grid)
 
-        Args:
-            image: the tile.
-            metres_per_pixel: (y, x).
-            tta: a name of ``core.inference.tta.views``, or the views themselves; probabilities are averaged over
-                them, cell by cell.
-            fingerprint: of the tile's file; features are then taken from the cache, and those of the tile as it is are
-                put there.
-            features: of the tile as it is, where the caller has them.
-            progress: told once per view, and may raise ``CancelledError`` there.
-        """
-        grid = self.extractor.grid(_size(image), metres_per_pixel)
-        logits = self._cell_logits(image, grid, tta=tta, fingerprint=fingerprint, features=features, progress=progress)
-        return upsampled_probabilities(logits, grid)
-
-    def cell_probabilities(
-        self,
-        image: NDArray[np.uint8],
-        *,
-        metres_per_pixel: tuple[float, float] = DEFAULT_METRES_PER_PIXEL,
-        tta: str | Sequence[View] = "none",
-        fingerprint: str | None = None,
-        features: Features | None = None,
-        progress: Progress | None = None,
-    ) -> Probabilities:
+    def cell_probabilities(self, image: NDArray[np.uint8], **asked: Unpack[Asked]) -> Probabilities:
         """As ``probabilities``, by cell: ``(6, rows, columns)``; cheap, for overviews and uncertainty."""
-        grid = self.extractor.grid(_size(image), metres_per_pixel)
-        logits = self._cell_logits(image, grid, tta=tta, fingerprint=fingerprint, features=features, progress=progress)
+        logits = self._cell_logits(image, self._grid(image, asked), asked)
         return np.asarray(logits.softmax(dim=0).numpy(), np.float32)
 
-    def predict(self, image: NDArray[np.uint8], **options: Any) -> ClassRaster:
-        """The most probable class of every pixel; ``options`` as for ``probabilities``."""
-        raster: ClassRaster = self.probabilities(image, **options).argmax(axis=0).astype(np.uint8)
+    def predict(self, image: NDArray[np.uint8], **asked: Unpack[Asked]) -> ClassRaster:
+        """The most probable class of every pixel."""
+        raster: ClassRaster = self.probabilities(image, **asked).argmax(axis=0).astype(np.uint8)
         return raster
 
+    def _grid(self, image: NDArray[np.uint8], asked: Asked) -> CellGrid:
+        return self.extractor.grid(_size(image), asked.get("metres_per_pixel", METRES_PER_PIXEL))
+
     @torch.inference_mode()
-    def _cell_logits(
-        self,
-        image: NDArray[np.uint8],
-        grid: CellGrid,
-        *,
-        tta: str | Sequence[View],
-        fingerprint: str | None,
-        features: Features | None,
-        progress: Progress | None,
-    ) -> torch.Tensor:
-        chosen = views(tta) if isinstance(tta, str) else tuple(tta)
+    def _cell_logits(self, image: NDArray[np.uint8], grid: CellGrid, asked: Asked) -> torch.Tensor:
+        chosen, features, progress = asked_views(asked), asked.get("features"), asked.get("progress")
         reporter = progress or SilentProgress()
         logits = []
         for index, view in enumerate(chosen):
@@ -109,7 +71,7 @@ class Segmenter:
             if view == _AS_IT_IS and features is not None:
                 seen = features
             else:
-                seen = self._features(image, grid, view, fingerprint, progress)
+                seen = self._features(image, grid, view, asked.get("fingerprint"), progress)
             logits.append(head_logits(self.head, seen, self.extractor.device))
         if len(logits) == 1:
             return logits[0]

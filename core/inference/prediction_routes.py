@@ -1,4 +1,4 @@
-"""What a browser asks for about kept predictions: the raster over a tile, and all of them packed to be taken along.
+"""What a browser asks for about kept predictions: over a tile, over a collection's map, and packed to be taken along.
 
 A prediction is found by its run, the key of its switches and the tile's id, each of them looked up or of a fixed form;
 no path comes from an address.
@@ -20,6 +20,7 @@ from core.catalog.images import read_mask
 from core.errors import InputError
 from core.inference import store
 from core.inference.prediction_files import mask_geotiff
+from core.inference.prediction_map import PredictionMap, place_version
 from core.inference.switches import PLAIN_KEY, Switches
 from core.workspace import Workspace
 
@@ -31,6 +32,12 @@ _KEY = re.compile(rf"{PLAIN_KEY}|[0-9a-f]{{12}}")
 def prediction_url(run: str, switches: Switches, tile_id: int) -> str:
     """The address of a kept prediction."""
     return f"/predictions/{run}/{switches.key}/{tile_id}.png"
+
+
+def map_url(workspace: Workspace, run: str, key: str, collection_id: int) -> str:
+    """The address of the map tiles of kept predictions, with Leaflet's {z}, {x}, {y}; another once they change."""
+    version = place_version(workspace.predictions / run / key / str(collection_id))
+    return f"/predictions/{run}/{key}/map/{collection_id}/{{z}}/{{x}}/{{y}}.png?v={version}"
 
 
 def download_url(run: str, key: str, collection_id: int, form: str) -> str:
@@ -53,6 +60,15 @@ def prediction_routes(workspace: Workspace) -> list[BaseRoute]:
             return _missing("This prediction has not been made yet.")
         return FileResponse(path, media_type="image/png", headers={"Cache-Control": "no-cache"})
 
+    drawn = PredictionMap(workspace)
+
+    def map_tile(request: Request) -> Response:
+        where = request.path_params
+        try:
+            return drawn.answer(request, _place(workspace, where["run"], where["key"], where["collection_id"]))
+        except InputError as error:
+            return _missing(str(error))
+
     def packed(request: Request) -> Response:
         where, form = request.path_params, request.query_params.get("format", FORMATS[0])
         try:
@@ -67,6 +83,7 @@ def prediction_routes(workspace: Workspace) -> list[BaseRoute]:
 
     return [
         Route("/predictions/{run}/{key}/{tile_id:int}.png", prediction),
+        Route("/predictions/{run}/{key}/map/{collection_id:int}/{z:int}/{x:int}/{y:int}.png", map_tile),
         Route("/predictions/{run}/{key}/collection/{collection_id:int}.zip", packed),
     ]
 

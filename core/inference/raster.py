@@ -14,17 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-import torch
 from numpy.typing import NDArray
 
-from core.classes import UNLABELLED
 from core.errors import InputError
-from core.inference.enlarging import RowEnlarger, most_probable, taps
+from core.inference.enlarging import RowEnlarger, taps
 from core.inference.network import WINDOW, NetworkSegmenter
 from core.inference.predict import AnySegmenter, Segmenter
 from core.inference.raster_cells import BLOCK, predict_cells
+from core.inference.raster_finish import BlockFinisher, Finisher, RowFinisher
+from core.inference.raster_progress import TogetherProgress
+from core.inference.raster_reach import find_reach
 from core.inference.raster_source import GDAL_CACHE_BYTES, Pixels, RasterSource, Strip
 from core.inference.raster_target import RasterTarget
+from core.inference.switches import Switches
 from core.inference.tta import View, views
 from core.inference.windows import (
     BatchSize,
@@ -41,6 +43,7 @@ from core.progress import Progress, SilentProgress
 from core.training.context_crops import make_tile_context
 from core.training.features import FeatureExtractor
 
+PLAIN = Switches()
 PREDICTION_SUFFIXES = (".tif", ".tiff")
 
 TILE = 1536
@@ -60,10 +63,12 @@ def predict_raster(
     out: Path,
     *,
     progress: Progress,
-    tta: str = "none",
+    switches: Switches = PLAIN,
     probabilities: bool = False,
 ) -> dict[str, object]:
     """Predict a GeoTIFF, JPEG or PNG into a Cloud Optimized GeoTIFF ``out``, strip by strip.
+
+    ``switches`` are any but a gate; how far they look around a pixel is bounded by ``raster_reach``.
 
     ``out`` gets one uint8 band of classes with the palette, in the raster's place on the ground, 255 where the raster
     has no data or alpha is 0. With ``probabilities`` ``<out's stem>_probabilities.tif`` beside it has six uint8 bands,
@@ -71,18 +76,17 @@ def predict_raster(
     anew with smaller windows.
 
     Returns what was done: ``out``, ``width``, ``height``, ``seconds``, ``seconds_per_megapixel``, ``notes`` (sentences
-    on what was made of the raster). Raises ``InputError`` for a raster that cannot be read or an output that cannot be
-    written, and ``CancelledError``.
+    on what was made of the raster, and on what of a refinement is bounded). Raises ``InputError`` for a gate, a raster
+    that cannot be read or an output that cannot be written, and ``CancelledError``.
     """
     if out.suffix.lower() not in PREDICTION_SUFFIXES:
         raise InputError(f"A raster's prediction is a GeoTIFF, and {out.name} does not end in .tif; name it so.")
     start = time.perf_counter()
-    job = _job(segmenter, views(tta))
-    told = _WithTimeLeft(progress)
+    job = _job(segmenter, views(switches.tta))
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         while True:
             try:
-                source = _once(job, path, out, told, probabilities=probabilities)
+                source = _once(job, path, out, progress, switches=switches, probabilities=probabilities)
                 break
             except TooLargeError:
                 job = job.with_smaller()
@@ -93,7 +97,7 @@ def predict_raster(
         "probabilities": str(_beside(out)) if probabilities else None,
         "width": width,
         "height": height,
-        "tta": tta,
+        "tta": switches.tta,
         "seconds": round(seconds, 3),
         "seconds_per_megapixel": round(seconds / (height * width / 1e6), 4),
         "notes": source.notes,
@@ -104,24 +108,32 @@ def _beside(out: Path) -> Path:
     return out.with_name(f"{out.stem}_probabilities.tif")
 
 
-def _once(job: "_Job", path: Path, out: Path, progress: Progress, *, probabilities: bool) -> RasterSource:
+def _once(
+    job: "_Job", path: Path, out: Path, progress: Progress, *, switches: Switches, probabilities: bool
+) -> RasterSource:
     with ExitStack() as stack:
         source = stack.enter_context(RasterSource(path, resolution_m=job.resolution_m))
+        reach = find_reach(switches, source.metres_per_pixel)
+        source.notes += reach.notes
         for note in source.notes:
             progress.update(0, 1, note)
         beside = _beside(out) if probabilities else None
         target = stack.enter_context(RasterTarget(out, source, probabilities=beside))
+        finisher: Finisher
+        if reach.is_none:
+            told = TogetherProgress(progress, 1)
+            finisher = RowFinisher(source, switches, target.add, probabilities=probabilities)
+        else:
+            told = TogetherProgress(progress, 2)
+            picture = stack.enter_context(RasterSource(path, resolution_m=None))
+            finisher = BlockFinisher(
+                picture, switches, reach, target.add, probabilities=probabilities, progress=told.step(1)
+            )
 
         def emit(_top: int, scores: NDArray[np.float32]) -> None:
-            valid = source.valid.take(scores.shape[1])
-            classes = np.where(valid, most_probable(scores), np.uint8(UNLABELLED))
-            scaled = None
-            if probabilities:
-                shares = torch.from_numpy(scores).softmax(dim=0)
-                scaled = shares.mul_(255).round_().to(torch.uint8).numpy() * valid
-            target.add(classes, scaled)
+            finisher.add(scores, source.valid.take(scores.shape[1]))
 
-        job.run(source, emit, progress)
+        job.run(source, emit, told.step(0))
         progress.update(1, 1, "Writing the prediction")
         target.finish()
     return source
@@ -196,7 +208,7 @@ def _job(segmenter: AnySegmenter, chosen: tuple[View, ...]) -> _Job:
     plain = all(view.scale == 1 for view in chosen)
     if isinstance(segmenter, Segmenter):
         extractor = segmenter.extractor
-        if plain and isinstance(extractor, FeatureExtractor) and extractor.standardise != "tile":
+        if plain and isinstance(extractor, FeatureExtractor) and not extractor.sees_whole_tile:
             return _CellJob(segmenter, chosen)
     if isinstance(segmenter, NetworkSegmenter) and plain and _sees_pixels_alone(segmenter):
         network = segmenter
@@ -274,27 +286,3 @@ def _cut(source: RasterSource, plan: WindowPlan) -> Generator[Pixels | None, Non
             part = slice(left, left + plan.window[1])
             yield padded[:, part].copy() if seen.valid[part].any() else None
     strip.end()
-
-
-class _WithTimeLeft:
-    """Adds to every message how long the rest will take, by the pace so far."""
-
-    def __init__(self, whole: Progress) -> None:
-        self._whole = whole
-        self._start = time.monotonic()
-
-    def update(self, done: float, total: float, message: str) -> None:
-        """Tell the whole; may raise ``CancelledError``."""
-        if 0 < done < total:
-            left = (time.monotonic() - self._start) / done * (total - done)
-            message = f"{message}, {_duration(left)} left"
-        self._whole.update(done, total, message)
-
-    def metrics(self, values: dict[str, object]) -> None:
-        """Hand the figures on."""
-        self._whole.metrics(values)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -80,6 +80,11 @@ class ValidRows:
                 row[:] = np.unpackbits(bits, count=self._width)
         return rows
 
+    def clear(self) -> None:
+        """Forget what was put: nobody will take it."""
+        with self._lock:
+            self._rows.clear()
+
 
 @dataclass(frozen=True, slots=True)
 class WorkingRows:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,6 +15,19 @@ MAX_SQUARE_METRES = 1_000_000
 """A square kilometre, two thirds of a DeepGlobe tile: a larger smallest region leaves nothing."""
 
 _NO_REGION = 0
+
+
+class Sides(NamedTuple):
+    """On which sides a picture goes on beyond the piece of it that is at hand."""
+
+    top: bool = False
+    bottom: bool = False
+    left: bool = False
+    right: bool = False
+
+
+WHOLE = Sides()
+"""A picture that ends on all sides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +54,11 @@ def smallest_in_pixels(square_metres: Sequence[float], metres_per_pixel: tuple[f
 
 
 def remove_small_regions(
-    raster: ClassRaster, probabilities: NDArray[np.float32] | None, *, min_pixels: int | Sequence[int]
+    raster: ClassRaster,
+    probabilities: NDArray[np.float32] | None,
+    *,
+    min_pixels: int | Sequence[int],
+    open_sides: Sides = WHOLE,
 ) -> ClassRaster:
     """Fill every 4-connected region of fewer than ``min_pixels`` pixels from its neighbours; returns a new raster.
 
@@ -50,11 +68,16 @@ def remove_small_regions(
     A small region takes a class of the kept regions that touch it: the one of highest mean probability in it, or,
     without ``probabilities`` (6, height, width), the one with the longest common border. Small regions among small
     ones are filled from the outside inwards. Unlabelled pixels (255) stay and fill nothing; a small region that
-    only unlabelled pixels surround stays as well.
+    only unlabelled pixels surround stays as well. A region that reaches one of the ``open_sides`` goes on beyond them,
+    nobody knows how far, and is kept.
     """
     regions = _label(raster)
     small = regions.sizes < np.broadcast_to(min_pixels, CLASS_COUNT)[regions.classes]
     small[_NO_REGION] = False
+    edges = (regions.numbers[0], regions.numbers[-1], regions.numbers[:, 0], regions.numbers[:, -1])
+    for edge, is_open in zip(edges, open_sides, strict=True):
+        if is_open:
+            small[edge] = False
     if not small.any():
         return raster.copy()
     links = _links(regions.numbers, small)

@@ -48,7 +48,7 @@ def fit_run_offsets(
         )
     tiles = find_validation_tiles(known, data, labels)
     speaking = voices([load_segmenter(run, device, cache)])
-    before = Switches(tta=switches.tta, refinement=switches.refinement, crf=switches.crf, guided=switches.guided)
+    before = switches.before_offsets
     samples = []
     for number, tile in enumerate(tiles):
         progress.update(number, len(tiles), f"Looking at validation tile {tile.name}")

@@ -9,9 +9,9 @@ an ensemble each member's word is kept as its own.
 
 import json
 import os
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from core.inference import imported
 from core.inference.compact import CompactProbabilities, read_compact, write_compact
 from core.inference.ensembles import EnsembleSegmenter, member_runs, read_ensemble
 from core.inference.extent import Extent
+from core.inference.measured_costs import NETWORKS, READING, REMEMBERING, Stopwatch
 from core.inference.network import NetworkSegmenter
 from core.inference.predict import AnySegmenter, Probabilities, Segmenter, load_segmenter
 from core.inference.store_space import LOOKS, KeptGroup, make_room
@@ -38,7 +39,7 @@ from core.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class KeptPrediction:
-    """A kept prediction: where its mask lies, and how long it took to make (seconds, from image to raster).
+    """A kept prediction: where its mask lies, and how long it took to make (seconds, from the file to the raster).
 
     ``stale`` is why it is no longer what its run would give, in words, or None.
     """
@@ -123,6 +124,8 @@ def put(workspace: Workspace, run: str, tile: Tile, switches: Switches, made: "M
         "switches": switches.facts,
         "versions": switches.versions,
         "seconds": round(made.seconds, 4),
+        "stages": {name: round(seconds, 4) for name, seconds in made.stages.items()},
+        "machine": platform.node(),
         "made": now().isoformat(timespec="seconds"),
     }
     write_json(place / f"{tile.name}.json", note)
@@ -132,11 +135,15 @@ def put(workspace: Workspace, run: str, tile: Tile, switches: Switches, made: "M
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What there is to keep of a predicted tile: its raster, what each run said, and the seconds it took."""
+    """What there is to keep of a predicted tile: its raster, what each run said, and the seconds it took.
+
+    ``stages`` are those seconds by stage (``measured_costs``), where it was made on this machine.
+    """
 
     raster: ClassRaster
     looks: Sequence[CompactProbabilities]
     seconds: float
+    stages: Mapping[str, float] = field(default_factory=dict)
 
 
 class Predictor:
@@ -160,12 +167,18 @@ class Predictor:
         if found is not None:
             touch(found)
             return found
-        start = time.perf_counter()
+        asked = [voice for voice, _ in self._voices if not self._remembers(voice, tile, switches)]
+        for voice in asked:  # now: loading a network is no cost of a tile
+            self._segmenter(voice)
+        watch = Stopwatch()
         image = open_tile(Path(tile.image_path))
+        watch.lap(READING)
         looks = self._looks(image, switches, progress)
-        raster, _ = finish(self._mean(looks, switches), image, switches)
+        said = self._mean(looks, switches)
+        watch.lap(NETWORKS if asked else REMEMBERING)
+        raster, _ = finish(said, image, switches, watch)
         raster = imported.within_extent(raster, [voice for voice, _ in self._voices], tile)
-        made = Made(raster, [one.compact for one in looks], time.perf_counter() - start)
+        made = Made(raster, [one.compact for one in looks], sum(watch.stages.values()), watch.stages)
         return put(self._workspace, self._run, tile, switches, made)
 
     def probabilities(self, tile: Tile, switches: Switches, progress: Progress) -> Probabilities:
@@ -181,9 +194,22 @@ class Predictor:
     def knows(self, tile: Tile, switches: Switches) -> bool:
         """Whether no network has to be asked for this prediction."""
         return kept(self._workspace, self._run, tile, switches) is not None or all(
-            imported.is_imported(voice) or _look_path(self._workspace, voice, switches, tile.fingerprint).is_file()
-            for voice, _ in self._voices
+            self._remembers(voice, tile, switches) for voice, _ in self._voices
         )
+
+    def _remembers(self, voice: Path, tile: Tile, switches: Switches) -> bool:
+        """Whether what a run says of a tile is at hand without its network."""
+        path = _look_path(self._workspace, voice, switches, tile.fingerprint)
+        return imported.is_imported(voice) or path.is_file()
+
+    def _segmenter(self, voice: Path) -> Segmenter | NetworkSegmenter:
+        """The network of a run, loaded when it is first asked for."""
+        if voice not in self._segmenters:
+            loaded = load_segmenter(voice, cache=FeatureCache(self._workspace.features))
+            if isinstance(loaded, EnsembleSegmenter):
+                raise TypeError("the members of an ensemble speak one by one")
+            self._segmenters[voice] = loaded
+        return self._segmenters[voice]
 
     def _looks(self, image: TileImage, switches: Switches, progress: Progress) -> list[Look]:
         return [self._look(voice, image, switches, progress) for voice, _ in self._voices]
@@ -199,12 +225,7 @@ class Predictor:
         if compact is not None:
             os.utime(path)
             return Look(compact.expand(), compact)
-        if voice not in self._segmenters:
-            loaded = load_segmenter(voice, cache=FeatureCache(self._workspace.features))
-            if isinstance(loaded, EnsembleSegmenter):
-                raise TypeError("the members of an ensemble speak one by one")
-            self._segmenters[voice] = loaded
-        return look(self._segmenters[voice], image, tta=switches.tta, progress=progress)
+        return look(self._segmenter(voice), image, tta=switches.tta, progress=progress)
 
 
 def voices(run: Path) -> list[tuple[Path, float]]:

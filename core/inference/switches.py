@@ -131,6 +131,11 @@ class Switches:
         return Switches(tta=self.tta)
 
     @property
+    def before_offsets(self) -> "Switches":
+        """Only those that offsets are fitted after: the views and the refinement."""
+        return Switches(tta=self.tta, refinement=self.refinement, crf=self.crf, guided=self.guided)
+
+    @property
     def any_after_network(self) -> bool:
         """Whether anything is done to the averaged probabilities but taking the greatest."""
         return bool(self.facts.keys() - {"tta"})

@@ -12,10 +12,11 @@ tiles is taken. Where offsets do not hold up, that is none, and the six numbers 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from core.classes import CLASS_COUNT, UNLABELLED, ClassRaster
 from core.errors import InputError
@@ -52,6 +53,10 @@ class Sample:
         return cls(np.log(np.maximum(seen[:, labelled].T, _LEAST)), classes[labelled])
 
 
+Offset = Annotated[float, Field(ge=-LARGEST_OFFSET, le=LARGEST_OFFSET)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class FittedOffsets(BaseModel):
     """Six offsets, in class order, and what they were fitted on.
 
@@ -61,11 +66,11 @@ class FittedOffsets(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    offsets: tuple[float, float, float, float, float, float]
-    strength: float
-    before: float
-    after: float
-    pixels: int
+    offsets: tuple[Offset, Offset, Offset, Offset, Offset, Offset]
+    strength: Share
+    before: Share
+    after: Share
+    pixels: Annotated[int, Field(ge=0)]
     tiles: dict[str, str] = {}  # name -> fingerprint of the image
     switches: str = ""  # the key of what came before the offsets
     weights: str = ""  # fingerprint of the run's weights

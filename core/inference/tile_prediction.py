@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.catalog.images import fingerprint, read_image, read_info
-from core.classes import ClassRaster
+from core.classes import UNLABELLED, ClassRaster
 from core.inference.compact import CompactProbabilities
+from core.inference.enlarging import most_probable
 from core.inference.ensembles import EnsembleSegmenter
+from core.inference.measured_costs import DECIDING, REFINING, Stopwatch
 from core.inference.network import NetworkSegmenter
 from core.inference.predict import AnySegmenter, Probabilities, Segmenter
 from core.inference.presence import Presence, gate_absent, head_presence, mean_presence
 from core.inference.refine import refine
-from core.inference.regions import remove_small_regions, smallest_in_pixels
+from core.inference.regions import WHOLE, Sides, remove_small_regions, smallest_in_pixels
 from core.inference.switches import Switches
 from core.inference.thresholds import abstain_below, apply_offsets
 from core.progress import Progress
@@ -119,33 +121,65 @@ def mean_look(looks: Sequence[Look], shares: Sequence[float], switches: Switches
     return MeanLook(mean, np.asarray(presence, np.float32))
 
 
-def finish(said: MeanLook, tile: TileImage, switches: Switches) -> tuple[ClassRaster, Probabilities]:
-    """What comes after the networks, in the order of ``Switches``.
+def finish(
+    said: MeanLook, tile: TileImage, switches: Switches, watch: Stopwatch | None = None
+) -> tuple[ClassRaster, Probabilities]:
+    """What comes after the networks, in the order of ``Switches``; a ``watch`` takes the time of its two stages.
 
     Returns the class raster and the probabilities (6, height, width) that it was taken from.
     """
+    watch = watch or Stopwatch()
     probabilities = said.probabilities
     if switches.gate:
         probabilities = gate_absent(probabilities, said.presence, switches.gate)
+    probabilities = refined(probabilities, tile.pixels, switches, metres_per_pixel=tile.metres_per_pixel)
+    watch.lap(REFINING)
+    raster = decided(probabilities, switches, metres_per_pixel=tile.metres_per_pixel)
+    watch.lap(DECIDING)
+    return raster, probabilities
+
+
+def refined(
+    probabilities: Probabilities,
+    pixels: NDArray[np.uint8],
+    switches: Switches,
+    *,
+    metres_per_pixel: tuple[float, float],
+) -> Probabilities:
+    """Probabilities (6, height, width) float32 after the refinement with the image (height, width, 3), and offsets."""
     probabilities = refine(
         switches.refinement,
         probabilities,
-        tile.pixels,
-        metres_per_pixel=tile.metres_per_pixel,
+        pixels,
+        metres_per_pixel=metres_per_pixel,
         crf=switches.crf,
         guided=switches.guided,
     )
-    if switches.offsets:
-        probabilities = apply_offsets(probabilities, switches.offsets)
-    raster: ClassRaster = probabilities.argmax(axis=0).astype(np.uint8)
+    return apply_offsets(probabilities, switches.offsets) if switches.offsets else probabilities
+
+
+def decided(
+    probabilities: Probabilities,
+    switches: Switches,
+    *,
+    metres_per_pixel: tuple[float, float],
+    valid: NDArray[np.bool_] | None = None,
+    open_sides: Sides = WHOLE,
+) -> ClassRaster:
+    """The classes (height, width) uint8 of (6, height, width) probabilities: small regions filled, then abstained.
+
+    Pixels that are not ``valid`` (height, width) are unlabelled from the start; ``open_sides`` as for
+    ``remove_small_regions``.
+    """
+    raster: ClassRaster = most_probable(probabilities)
+    if valid is not None:
+        raster[~valid] = UNLABELLED
+    smallest: int | tuple[int, ...] = switches.min_region
     if switches.class_regions:
-        smallest = smallest_in_pixels(switches.class_regions, tile.metres_per_pixel)
-        raster = remove_small_regions(raster, probabilities, min_pixels=smallest)
-    elif switches.min_region:
-        raster = remove_small_regions(raster, probabilities, min_pixels=switches.min_region)
-    if switches.abstain:
-        raster = abstain_below(raster, probabilities, switches.abstain)
-    return raster, probabilities
+        smallest = smallest_in_pixels(switches.class_regions, metres_per_pixel)
+    if smallest:
+        raster = remove_small_regions(raster, probabilities, min_pixels=smallest, open_sides=open_sides)
+    return abstain_below(raster, probabilities, switches.abstain) if switches.abstain else raster
 
 
 def predict_tile(

@@ -65,13 +65,21 @@ class Change:
 
 
 def apply(
-    workspace: Workspace, tile_id: int, stroke: Stroke, *, opinion: str = "", annotator: str = DEFAULT_ANNOTATOR
+    workspace: Workspace,
+    tile_id: int,
+    stroke: Stroke,
+    *,
+    opinion: str = "",
+    annotator: str = DEFAULT_ANNOTATOR,
+    admit: Callable[[Session], None] | None = None,
 ) -> Change:
     """Paint a stroke into the class raster of a sheet, on disk when this returns.
 
     ``annotator`` is who draws it, ``opinion`` names the sheet (see ``sheets.py``). A stroke whose key is already in the
-    journal is not painted again; one that changes no pixel, be it that its guard allows none, leaves no entry. Raises
-    ``InputError`` for an unknown tile, a stroke outside it, and a disk that cannot be written.
+    journal is not painted again; one that changes no pixel, be it that its guard allows none, leaves no entry.
+    ``admit`` is asked under the write lock, before anything is written, and raises where the stroke may not be made any
+    more: to find its pixels can take seconds. Raises ``InputError`` for an unknown tile, a stroke outside it, and a
+    disk that cannot be written.
     """
     with workspace.database.read() as session:
         sheet = sheets.find_sheet(session, tile_id, opinion)
@@ -80,6 +88,8 @@ def apply(
     prepared = None if is_known else edits.prepare(workspace, sheet.tile, stroke)
     source = None if is_known else edits.source(workspace, sheet.tile, stroke)
     with workspace.database.write() as session:
+        if admit is not None:
+            admit(session)
         edit = _Edit(workspace, session, tile_id, opinion)
         if edit.known(stroke.client_key) or prepared is None:
             return edit.repeated(stroke.client_key)

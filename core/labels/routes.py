@@ -70,7 +70,14 @@ def _elsewhere(call: Call) -> Response:
 
 def _stroke(call: Call) -> Change:
     stroke = parse_stroke(call.body)
-    return journal.apply(call.workspace, call.tile.id, stroke, opinion=call.opinion, annotator=call.annotator)
+    return journal.apply(
+        call.workspace,
+        call.tile.id,
+        stroke,
+        opinion=call.opinion,
+        annotator=call.annotator,
+        admit=lambda session: tile_locks.check_again(session, call.tile.id, call.opinion, call.annotator, call.tab),
+    )
 
 
 def _undo(call: Call) -> Change:

@@ -106,6 +106,16 @@ def check(workspace: Workspace, tile_id: int, opinion: str, annotator: str, tab:
         raise _refusal(_holder(row), annotator)
 
 
+def check_again(session: Session, tile_id: int, opinion: str, annotator: str, tab: str | None) -> None:
+    """As ``check``, in the transaction that writes the edit: somebody may have taken the tile over since.
+
+    Raises ``RefusedError`` (423) where another tab holds the tile now.
+    """
+    row = _live(session, tile_id, opinion)
+    if row is not None and row.tab != tab:
+        raise _refusal(_holder(row), annotator)
+
+
 def check_person(workspace: Workspace, tile_id: int, opinion: str, annotator: str) -> None:
     """Let an edit from a page pass, which knows no tab: raise ``RefusedError`` where another person holds the tile."""
     held_by = holder(workspace, tile_id, opinion)

@@ -27,7 +27,19 @@ from core.training.runs import read_head, read_recipe, read_run
 from core.training.training_data import LabelledTile
 from models.heads import ContextLinearHead, Head
 
-_SEEN_ALIKE = ("resolution_m", "more_resolutions_m", "stages", "grey", "standardise", "windows")
+_SEEN_ALIKE = (
+    *(
+        "resolution_m",
+        "more_resolutions_m",
+        "stages",
+        "texture_stages",
+        "cell_m",
+        "grey",
+        "standardise",
+        "tile_metadata",
+    ),
+    "windows",
+)
 
 
 @dataclass(frozen=True, slots=True)

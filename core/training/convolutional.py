@@ -126,7 +126,7 @@ def _moved(part: Tensor, turns: int, mirrored: bool) -> Tensor:
 
 
 def _set_standard(head: ConvolutionalHead, tiles: Sequence[TrainingTile]) -> None:
-    """Mean and deviation per channel over the labelled cells of all tiles."""
+    """Mean and deviation per channel over the labelled cells of all tiles; 1 for a channel without any."""
     total = torch.zeros(head.channels, dtype=torch.float64, device=head.mean.device)
     squares, count = torch.zeros_like(total), 0
     for tile in tiles:
@@ -135,8 +135,10 @@ def _set_standard(head: ConvolutionalHead, tiles: Sequence[TrainingTile]) -> Non
         squares += vectors.square().sum(dim=1)
         count += vectors.shape[1]
     mean = total / count
+    variance = squares / count - mean.square()
     head.mean.copy_(mean)
-    head.std.copy_((squares / count - mean.square()).clamp(min=1e-8).sqrt())
+    # A channel that is the same everywhere here (metadata of tiles alike) must not be blown up where it is another.
+    head.std.copy_(torch.where(variance < 1e-8, 1.0, variance).sqrt())
 
 
 def _class_weights(tiles: Sequence[TrainingTile], balance: float) -> Tensor:

@@ -31,6 +31,8 @@ HALO = 128
 ALIGNMENT = 32
 """Images are padded to a multiple of this, the coarsest stride, so that all stages line up."""
 COLOUR_CHANNELS = 6
+METADATA_CHANNELS = 7
+"""Mean and deviation of a tile's three colours, and its ground sampling distance."""
 LAYOUT = "2"
 """Part of every cache key; a change in what the channels mean changes it."""
 _LEAST_DEVIATION = 1.0
@@ -60,6 +62,8 @@ class FeatureExtractor:
     With ``grey`` all three colours are the tile's luma (ITU-R BT.601). With ``standardise`` 'tile' the tile's own mean
     and deviation per colour are brought to those that the encoder expects, for the cells' colours as well, so that a
     hazy or a dark tile looks like any other.
+
+    With ``tile_metadata`` the vector ends with what ``metadata_of`` says of the whole tile, the same in all its cells.
     """
 
     encoder: Encoder
@@ -70,12 +74,20 @@ class FeatureExtractor:
     stages: tuple[int, ...] = ()
     texture: tuple[int, ...] = ()
     cell_m: float | None = None
+    tile_metadata: bool = False
 
     @property
     def channels(self) -> int:
         """Length of a cell's vector."""
         of_stages = self.encoder.card.channels
-        return COLOUR_CHANNELS + sum(self._taken(of_stages)) + sum(of_stages[stage - 1] for stage in self.texture)
+        metadata = METADATA_CHANNELS if self.tile_metadata else 0
+        textures = sum(of_stages[stage - 1] for stage in self.texture)
+        return COLOUR_CHANNELS + sum(self._taken(of_stages)) + textures + metadata
+
+    @property
+    def sees_whole_tile(self) -> bool:
+        """Whether a cell's vector depends on the whole tile, so that parts of one cannot be seen one by one."""
+        return self.standardise == "tile" or self.tile_metadata
 
     @property
     def identity(self) -> str:
@@ -85,7 +97,9 @@ class FeatureExtractor:
         stages = "-stages" + ".".join(map(str, self.stages)) if self.stages else ""
         texture = "-texture" + ".".join(map(str, self.texture)) if self.texture else ""
         cells = "" if self.cell_m is None else f"-cells{self.cell_m:g}m"
-        return f"{self.encoder.identity}-{self.resolution_m:g}m-{arithmetic}-{LAYOUT}{colours}{stages}{texture}{cells}"
+        metadata = "-metadata" if self.tile_metadata else ""
+        seen = f"{colours}{stages}{texture}{cells}{metadata}"
+        return f"{self.encoder.identity}-{self.resolution_m:g}m-{arithmetic}-{LAYOUT}{seen}"
 
     @property
     def parts(self) -> tuple["FeatureExtractor", ...]:
@@ -134,7 +148,11 @@ class FeatureExtractor:
         moved = transform.forward(_aligned(working))
         maps = self._encode(torch.from_numpy(moved), grid.cell, self._scaling(working), progress or SilentProgress())
         rows, columns = grid.cells
-        return np.ascontiguousarray(transform.inverse(maps)[:, :rows, :columns])
+        found = np.ascontiguousarray(transform.inverse(maps)[:, :rows, :columns])
+        if not self.tile_metadata:
+            return found
+        metadata = np.broadcast_to(metadata_of(working, grid)[:, None, None], (METADATA_CHANNELS, rows, columns))
+        return np.concatenate([found, metadata])
 
     def _taken(self, of_stages: Sequence[_Of]) -> Sequence[_Of]:
         """Of what there is for every stage of the encoder, what belongs to those that are taken."""
@@ -157,7 +175,8 @@ class FeatureExtractor:
         height, width = image.shape[:2]
         if max(height, width) <= WHOLE_UP_TO:
             return self._encode_window(image, cell, scaling)
-        maps = np.empty((self.channels, height // cell, width // cell), np.float16)
+        joined = METADATA_CHANNELS if self.tile_metadata else 0  # when all windows are done
+        maps = np.empty((self.channels - joined, height // cell, width // cell), np.float16)
         windows = [(rows, columns) for rows in _spans(height) for columns in _spans(width)]
         for index, ((top, bottom), (left, right)) in enumerate(windows):
             progress.update(index, len(windows), "Encoding a large tile")
@@ -182,6 +201,25 @@ class FeatureExtractor:
         maps = torch.cat([colours, *means, *textures], dim=1)
         # float16 ends at 65504; no encoder here comes near, but one by a local file might.
         return maps[0].clamp(-65_000, 65_000).half().cpu().numpy()
+
+
+def metadata_of(working: NDArray[np.uint8], grid: CellGrid) -> NDArray[np.float16]:
+    """What is known of a tile as a whole: late fusion of metadata, DeepGlobe having none of its own.
+
+    Args:
+        working: the ``(height, width, 3)`` uint8 RGB tile at working size.
+        grid: its cells, which know the metres of a pixel.
+
+    Returns:
+        ``(7,)`` float16: mean and standard deviation of red, green and blue in 0..1, and the binary logarithm of the
+        ground sampling distance in metres (the geometric mean of both directions).
+
+    Raises ``ValueError`` for a grid that does not know how large the tile's pixels are.
+    """
+    if grid.metres_per_pixel is None:
+        raise ValueError("this grid does not know how large its tile's pixels are; make it by cell_grid")
+    mean, deviation = (figure.ravel() / 255 for figure in cv2.meanStdDev(working))
+    return np.array([*mean, *deviation, np.log2(grid.metres_per_pixel).mean()], np.float16)
 
 
 def view_name(transform: Dihedral) -> str:

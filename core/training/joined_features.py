@@ -137,6 +137,7 @@ def make_recipe_extractor(recipe: Recipe, *, device: str) -> FeatureExtractor | 
             "The recipe names an encoder or a resolution twice (encoder with more_encoders, resolution_m with "
             "more_resolutions_m), and the same features would be joined to themselves; name each once."
         )
+    parts = (replace(parts[0], tile_metadata=recipe.tile_metadata), *parts[1:])  # once: all parts see the same tile
     return parts[0] if len(parts) == 1 else JoinedExtractor(parts)
 
 

@@ -5,7 +5,7 @@ in float16 and are read as they are used.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from core.classes import CLASS_COUNT, UNLABELLED
 from core.errors import InputError
 from core.inference.tta import Dihedral, transforms
 from core.labels import superpixels
-from core.progress import Progress
+from core.progress import PartProgress, Progress
 from core.training.cells import LabelledCells, balanced_sample
 from core.training.convolutional import TrainingTile
 from core.training.feature_cache import FeatureCache, tile_features
@@ -109,8 +109,8 @@ def read_material(task: FitTask, source: TileSource) -> Material:
         cells, whole = _all_cells(task, source, labels), ()
     validation = []
     for number, tile in enumerate(tiles.validation, start=len(tiles.training)):
-        _tell(task, number, f"Reading the features of validation tile {tile.name}")
-        validation.append(source.features(tile, mapped=True))
+        part = _part(task, source, number, f"Reading the features of validation tile {tile.name}")
+        validation.append(part.features(tile, mapped=True))
     count = len(tiles.training) + len(tiles.validation)
     task.progress.update(count, count, "Read all features")
     return Material(cells, whole, tuple(labelled.classes for labelled in labels), tuple(validation))
@@ -169,11 +169,11 @@ def _all_cells(task: FitTask, source: TileSource, labels: Sequence[LabelledCells
     columns: list[tuple[NDArray[np.generic], ...]] = []
     filled = 0
     for number, (tile, labelled) in enumerate(zip(task.tiles.training, labels, strict=True)):
-        _tell(task, number, f"Reading the features of tile {tile.name}")
+        part = _part(task, source, number, f"Reading the features of tile {tile.name}")
         region = regions(labelled.classes).ravel()
         for view, (chosen, stands_for) in zip(views, draws, strict=True):
             cells = chosen[number]
-            features = torch.from_numpy(source.features(tile, transform=view)).to(device)
+            features = torch.from_numpy(part.features(tile, transform=view)).to(device)
             vectors[filled : filled + len(cells)] = context_vectors(
                 features, torch.from_numpy(cells).to(device), windows
             )
@@ -190,10 +190,17 @@ def _all_cells(task: FitTask, source: TileSource, labels: Sequence[LabelledCells
 def _whole_tiles(task: FitTask, source: TileSource, labels: Sequence[LabelledCells]) -> list[TrainingTile]:
     whole = []
     for number, (tile, labelled) in enumerate(zip(task.tiles.training, labels, strict=True)):
-        _tell(task, number, f"Reading the features of tile {tile.name}")
-        parts = (source.features(tile, mapped=True), labelled.classes.astype(np.int64), labelled.weights)
+        part = _part(task, source, number, f"Reading the features of tile {tile.name}")
+        parts = (part.features(tile, mapped=True), labelled.classes.astype(np.int64), labelled.weights)
         whole.append(TrainingTile(*(torch.from_numpy(part).to(source.extractor.device) for part in parts)))
     return whole
+
+
+def _part(task: FitTask, source: TileSource, number: int, sentence: str) -> TileSource:
+    """The source for one tile: what it tells of its own steps moves the whole on by this tile's part."""
+    _tell(task, number, sentence)
+    total = len(task.tiles.training) + len(task.tiles.validation)
+    return replace(source, progress=PartProgress(task.progress, number, total, sentence))
 
 
 def _tell(task: FitTask, number: int, sentence: str) -> None:

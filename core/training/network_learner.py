@@ -150,19 +150,18 @@ class NetworkLearner(Generic[N]):
 
     def _step(self, batch: Batch) -> Step:
         self.optimiser.zero_grad()
-        everything = self._team.gather(batch.classes)
-        weight = self._weight(everything)
+        everything = self._team.gather(batch.classes).long()
         total = torch.zeros((), device=self._device)
         patch_losses: list[Tensor] = []
         wrapped = self._wrapped or self._team.wrap(self.network, unused=True)
         for start in range(0, len(batch), self.micro_batch):
             stop = start + self.micro_batch
-            classes = everything[:, start:stop].flatten(0, 1).long()
-            # By what its labelled pixels weigh, so that the sum is the whole batch's weighted mean over them.
-            share = self._weight(classes) / weight.clamp(min=_LEAST_WEIGHT)
             with nullcontext() if stop >= len(batch) else self._team.accumulating(wrapped):
                 output = self._everybodys(self.send(batch.part(start, stop), wrapped))
-                classes = reduced(classes, (output.logits.shape[-2], output.logits.shape[-1]))
+                everything = reduced(everything, (output.logits.shape[-2], output.logits.shape[-1]))
+                classes = everything[:, start:stop].flatten(0, 1)
+                # By what its labelled pixels weigh, so that the sum is the whole batch's weighted mean over them.
+                share = self._weight(classes) / self._weight(everything).clamp(min=_LEAST_WEIGHT)
                 loss = self._total_loss(output, classes) * share
                 summed = loss * self._team.size  # the team takes the mean of its gradients
                 summed.backward()  # type: ignore[no-untyped-call]
@@ -304,10 +303,11 @@ def _loss(recipe: Recipe, name: str) -> Callable[[Tensor, Tensor, Tensor | None]
 
 
 def reduced(classes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Classes ``(N, H, W)`` at ``size``, where the loss is taken: each the one in the middle of what it stands for."""
+    """Classes ``(..., H, W)`` at ``size``, where the loss is taken: each is the middle one of those it stands for."""
     if classes.shape[-2:] == size:
         return classes
-    return F.interpolate(classes[:, None].byte(), size=size, mode="nearest-exact")[:, 0].long()
+    planes = classes.byte().reshape(-1, 1, *classes.shape[-2:])
+    return F.interpolate(planes, size=size, mode="nearest-exact").long().reshape(*classes.shape[:-2], *size)
 
 
 def mean_losses(logits: Tensor, classes: Tensor) -> Tensor:

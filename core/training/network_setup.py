@@ -16,6 +16,7 @@ from core.training.patch_batches import PatchMaker
 from core.training.patch_sampling import PatchSampler, Sampler, TileSampler
 from core.training.patches import WorkingTile
 from core.training.recipe import Recipe
+from core.training.recipe_hints import NO_METADATA_IN_NETWORKS
 from core.training.recipe_settings import BOTH_BRANCHES
 from core.training.team import ALONE, Team
 from models.build import TrainableNetwork, build_network, settings_of
@@ -25,6 +26,8 @@ from models.glnet import GlnetNetwork
 
 def make_network(recipe: Recipe, tiles: Sequence[WorkingTile], *, seed: int) -> TrainableNetwork:
     """The recipe's network, untrained but for its encoder. Raises ``InputError`` where it cannot be made."""
+    if recipe.tile_metadata:
+        raise InputError(NO_METADATA_IN_NETWORKS)
     try:
         network = build_network(**settings_of(recipe), seed=seed)
     except ModelError as error:

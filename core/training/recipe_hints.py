@@ -12,7 +12,12 @@ from models.decoders import SMALLEST_SIDE, WITH_HYPERCOLUMN, WITH_LEVELS, WITH_S
 from models.encoders import DEFAULT_ENCODER, HUB, NO_WEIGHTS, PACKAGED, encoder_card
 from models.errors import ModelError
 
+NO_METADATA_IN_NETWORKS = (
+    "A network takes no metadata of the tile, only a head on cached features does; set tile_metadata to false."
+)
+"""The sentence by which a fit refuses them."""
 _MOST_TRAININGS = 20
+_TILES_FOR_METADATA = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +42,10 @@ def recipe_hints(recipe: Recipe, *, training_tiles: int, gpu: bool, tile_metres:
             *_of_patches(recipe, tile_metres),
             *_of_loss(recipe),
             *_of_pace(recipe, gpu=gpu),
+            *_of_metadata(recipe),
         ]
     else:
-        found += _of_features(recipe)
+        found += _of_features(recipe, training_tiles)
     return sorted(found, key=lambda hint: not hint.stops)
 
 
@@ -144,7 +150,12 @@ def _of_pace(recipe: Recipe, *, gpu: bool) -> Iterator[Hint]:
             yield Hint("precision", "Many processors are slower in bfloat16 than in float32.")
 
 
-def _of_features(recipe: Recipe) -> Iterator[Hint]:
+def _of_metadata(recipe: Recipe) -> Iterator[Hint]:
+    if recipe.tile_metadata:
+        yield Hint("tile_metadata", NO_METADATA_IN_NETWORKS, stops=True)
+
+
+def _of_features(recipe: Recipe, training_tiles: int) -> Iterator[Hint]:
     if recipe.standardise == "training":
         yield Hint(
             "standardise",
@@ -154,6 +165,12 @@ def _of_features(recipe: Recipe) -> Iterator[Hint]:
     resolutions = (recipe.resolution_m, *recipe.more_resolutions_m)
     if len(set(resolutions)) < len(resolutions):
         yield Hint("more_resolutions_m", "A resolution is named twice; name each once.", stops=True)
+    if recipe.tile_metadata and training_tiles < _TILES_FOR_METADATA:
+        yield Hint(
+            "tile_metadata",
+            f"With {training_tiles} training tile{'' if training_tiles == 1 else 's'} a head may learn by heart what "
+            "class a tile of such colours has.",
+        )
     if recipe.kind == "linear" and recipe.pseudo_confidence != Recipe().pseudo_confidence and not recipe.pseudo_rounds:
         yield Hint("pseudo_confidence", "Has no effect without rounds of pseudo-labels.")
     if recipe.kind != "convolutional" and recipe.views == "d4":

@@ -108,6 +108,13 @@ class Recipe(BaseModel):
         "how colours are scaled: as the encoder was trained, by each tile's own mean and deviation, by those of the "
         "training tiles, or only to 0..1",
     )
+    tile_metadata: bool = _setting(
+        False,
+        "Encoder",
+        "all",
+        "let the head see metadata of the whole tile beside each cell: the mean and spread of its colours, and its "
+        "ground sampling distance; with few tiles a head may learn them by heart, and a network cannot have them",
+    )
     extra_channels: tuple[Literal["excess-green", "local-variance", "position"], ...] = _setting(
         (), "Encoder", "network", "channels that the network sees beside red, green and blue", max_length=3
     )

@@ -1,7 +1,7 @@
 """A run as one zip: written to be carried elsewhere, and taken in again with every member checked.
 
-An archive holds one folder, the run's name, with the run's files and its model card. Nothing in it is code or pickle:
-weights are safetensors, the rest is text.
+An archive holds one folder, the run's name, with the run's files, its offsets where they were fitted for it as it is,
+and its model card. Nothing in it is code or pickle: weights are safetensors, the rest is text.
 """
 
 import io
@@ -10,24 +10,25 @@ import shutil
 import stat
 import tempfile
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from core.atomic import atomic_file
 from core.errors import InputError
+from core.inference.run_offsets import OFFSETS, read_offsets
+from core.inference.thresholds import FittedOffsets
 from core.training.model_card import model_card
 from core.training.runs import CARD, METRICS, RECIPE, WEIGHTS, Run, is_ensemble, read_head, read_recipe, read_run
+from core.zip_reading import check_plain, check_space, reading_zip, unpack_member
 
 MODEL_CARD = "model-card.md"
 NEEDED = (RECIPE, WEIGHTS, CARD)
-LIMITS = {RECIPE: 1 << 20, WEIGHTS: 8 << 30, METRICS: 64 << 20, CARD: 16 << 20, MODEL_CARD: 4 << 20}
+LIMITS = {RECIPE: 1 << 20, WEIGHTS: 8 << 30, METRICS: 64 << 20, CARD: 16 << 20, MODEL_CARD: 4 << 20, OFFSETS: 1 << 20}
 """The files of an archive and the most bytes that each may unpack to."""
 
 _RUN_NAME = re.compile(r"[\w-]{1,60}")
 _MOMENT = (1980, 1, 1, 0, 0, 0)  # zip's earliest: the archive of a run is the same whenever it is packed
 _CHUNK = 1 << 20
-_ENCRYPTED = 0x1
 
 
 def export_run(folder: Path, out: Path) -> Path:
@@ -56,18 +57,13 @@ def import_run(source: IO[bytes] | Path, runs: Path, *, name: str | None = None)
     left behind, when the archive is damaged, holds anything but one run's files, is too large, or the run in it cannot
     be read; and when there is a run of that name already, which is never overwritten.
     """
-    try:
-        with zipfile.ZipFile(source) as archive:
-            members, own_name = _check(archive)
-            wanted = name or own_name
-            _check_name(wanted, runs)
-            runs.mkdir(parents=True, exist_ok=True)
-            _check_space(runs, sum(member.file_size for member in members.values()))
-            return _take(archive, members, runs / wanted)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise InputError(f"The archive is damaged or no zip ({error}); export the run again.") from error
-    except OSError as error:
-        raise InputError(f"The run could not be taken in ({error.strerror or error}); nothing was kept.") from error
+    with reading_zip(source, what="The run could not be taken in", mend="export the run again") as archive:
+        members, own_name = _check(archive)
+        wanted = name or own_name
+        _check_name(wanted, runs)
+        runs.mkdir(parents=True, exist_ok=True)
+        check_space(runs, sum(member.file_size for member in members.values()))
+        return _take(archive, members, runs / wanted)
 
 
 def _whole_run(folder: Path) -> Run:
@@ -82,12 +78,20 @@ def _whole_run(folder: Path) -> Run:
 
 def _pack(run: Run, stream: IO[bytes]) -> None:
     with zipfile.ZipFile(stream, "w") as archive:
-        for name in (RECIPE, WEIGHTS, METRICS, CARD):
+        for name in (RECIPE, WEIGHTS, METRICS, CARD, OFFSETS):
             path = run.folder / name
-            if path.is_file():
+            if path.is_file() and (name != OFFSETS or _offsets(run.folder) is not None):
                 with path.open("rb") as content, archive.open(_member(run.name, name), "w", force_zip64=True) as packed:
                     shutil.copyfileobj(content, packed, _CHUNK)
         archive.writestr(_member(run.name, MODEL_CARD), model_card(run))
+
+
+def _offsets(folder: Path) -> FittedOffsets | None:
+    """What was fitted for the run as it is now. Raises ``InputError`` where that cannot be read."""
+    try:
+        return read_offsets(folder)
+    except InputError as error:
+        raise InputError(f"The run's {OFFSETS} cannot be read; fit its offsets anew, or take the file away.") from error
 
 
 def _member(run_name: str, name: str) -> zipfile.ZipInfo:
@@ -123,10 +127,7 @@ def _check(archive: zipfile.ZipFile) -> tuple[dict[str, zipfile.ZipInfo], str]:
 
 
 def _check_member(member: zipfile.ZipInfo, name: str) -> None:
-    if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
-        raise InputError(f"The archive's {name} is a link or special file; export the run again.")
-    if member.flag_bits & _ENCRYPTED:
-        raise InputError(f"The archive's {name} is encrypted; pack it again without a password.")
+    check_plain(member)
     if member.file_size > LIMITS[name]:
         raise InputError(
             f"The archive's {name} unpacks to {member.file_size / 2**20:,.0f} MiB, more than "
@@ -143,26 +144,18 @@ def _check_name(name: str, runs: Path) -> None:
         raise InputError(f"There is a run '{name}' already; give the imported one another name.")
 
 
-def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise InputError(
-            f"The run takes {needed / 2**20:,.0f} MiB but {folder} has {free / 2**20:,.0f} MiB left; "
-            "free some disk space and try again."
-        )
-
-
 def _take(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], into: Path) -> Run:
     # Beside the folder of runs, not in it: a run that is still being unpacked must not be listed.
     with tempfile.TemporaryDirectory(dir=into.parent.parent, prefix=".import-run-") as scratch:
         folder = Path(scratch) / into.name
         folder.mkdir()
         for name, member in members.items():
-            with archive.open(member) as packed, (folder / name).open("xb") as plain:
-                shutil.copyfileobj(packed, plain, _CHUNK)  # zipfile stops at the size that was checked
+            unpack_member(archive, member, folder / name)
         read_run(folder)
         read_recipe(folder)
         read_head(folder)
+        if OFFSETS in members and _offsets(folder) is None:
+            raise InputError("The archive's offsets were fitted for other weights than its own; export the run again.")
         try:
             folder.rename(into)
         except OSError as error:

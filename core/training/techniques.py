@@ -52,6 +52,7 @@ CACHED: tuple[Variation, ...] = (
     _heads("B11 C1", "encoder=efficientnet-lite0"),
     _heads("B11 C1", "encoder=efficientnet-lite2"),
     _heads("B12", "more_encoders=efficientnet-lite0"),
+    _heads("B8", "tile_metadata=true"),
     _heads("B13", "more_resolutions_m=2.0"),
     _heads("C7", "resolution_m=1.0"),
     _heads("C7", "resolution_m=2.0"),

@@ -27,6 +27,7 @@ from core.workspace import Workspace
 from pages.components.cluster_form import cluster_devices, cluster_request
 from pages.components.crf_preview import crf_preview, with_chosen
 from pages.components.jobs import job_list
+from pages.components.offset_choice import Subject
 from pages.components.problems import plain
 from pages.components.switches import choose_switches, describe, explain
 
@@ -67,8 +68,10 @@ def predict_card(workspace: Workspace, collection: Collection, rows: Sequence[Ti
         key=f"predict_what_{'tile' if opened else 'all'}",
     )
     target = _choose_target(collection, rows, str(kind), opened)
-    switches = with_chosen(choose_switches(key="predict", with_parameters=False), key=_PREVIEW)
-    st.caption(explain(switches))
+    subject = Subject(workspace, collection, chosen[0] if len(chosen) == 1 else None)
+    switches = with_chosen(choose_switches(subject, key="predict", with_parameters=False), key=_PREVIEW)
+    st.caption(explain(switches, subject))
+    refused = kind == "raster" and _refused_gate(switches)
     if len(chosen) == 1 and rows:
         _preview(workspace, [opened, *rows] if opened else rows, chosen[0], switches)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -85,7 +88,7 @@ def predict_card(workspace: Workspace, collection: Collection, rows: Sequence[Ti
             type="primary",
             icon=":material/play_arrow:",
             key="predict_start",
-            disabled=not chosen or target is None,
+            disabled=not chosen or target is None or refused,
         )
     if wanted and target is not None:
         try:
@@ -101,6 +104,17 @@ def predict_card(workspace: Workspace, collection: Collection, rows: Sequence[Ti
         except InputError as error:
             st.error(str(error), icon=":material/error:")
     _told(workspace)
+
+
+def _refused_gate(switches: Switches) -> bool:
+    """Whether a gate is on, which no raster is predicted with; said here, before a job fails of it."""
+    if switches.gate:
+        st.warning(
+            "A large raster is predicted without leaving classes out: the ones that cover little of it would be taken "
+            "out everywhere. Set that switch to 0, or cut the raster into tiles.",
+            icon=":material/filter_alt_off:",
+        )
+    return switches.gate > 0
 
 
 def _preview(workspace: Workspace, rows: Sequence[Tile], run: str, switches: Switches) -> None:
@@ -171,7 +185,8 @@ def _choose_target(collection: Collection, rows: Sequence[Tile], kind: str, open
         return None
     if kind == "raster":
         st.caption(
-            "Predicted strip by strip into a GeoTIFF with the same place on the ground; only TTA can be switched on."
+            "Predicted strip by strip into a GeoTIFF with the same place on the ground, with every switch but a gate; "
+            "a cancel leaves nothing half-written."
         )
     return _Order(("--data", str(path.resolve())), path.name)
 

@@ -132,7 +132,7 @@ def import_form(workspace: Workspace, collection: Collection) -> None:
     number = st.session_state.setdefault(_ROUND, 0)
     st.caption(
         r"Masks named \<tile\>_pred.png, \<tile\>_mask.png or \<tile\>.tif, in DeepGlobe's colours or as indices. "
-        "Smaller ones lie at the tile's upper left corner. They become a run that Evaluate and Compare take."
+        "They become a run that Evaluate and Compare take; one that covers a part of its tile is judged on that part."
     )
     left, right = st.columns(2)
     folder = left.text_input("Folder on this machine", key=f"predict_import_folder_{number}")
@@ -141,17 +141,26 @@ def import_form(workspace: Workspace, collection: Collection) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name of the run", "imported", key=f"predict_import_name_{number}", width=240)
+        offset = _choose_offset(key=f"predict_import_at_{number}")
         wanted = st.button("Import", icon=":material/upload:", key="predict_import", disabled=not (folder or files))
     if not wanted:
         _say_imported()
         return
     try:
-        with tempfile.TemporaryDirectory() as scratch:
+        with (
+            st.spinner("Reading the masks ...", show_time=True),
+            tempfile.TemporaryDirectory() as scratch,
+        ):
             for file in files:
                 (Path(scratch) / Path(file.name).name).write_bytes(file.getvalue())
             source = Path(scratch) if files else Path(folder.strip()).expanduser()
             told = import_predictions(
-                workspace, source, name=name.strip(), collection_id=collection.id, progress=SilentProgress()
+                workspace,
+                source,
+                name=name.strip(),
+                collection_id=collection.id,
+                progress=SilentProgress(),
+                offset=offset,
             )
     except InputError as error:
         st.error(plain(str(error)), icon=":material/error:")
@@ -159,6 +168,21 @@ def import_form(workspace: Workspace, collection: Collection) -> None:
     st.session_state["predict_imported"] = told
     st.session_state[_ROUND] = number + 1
     st.rerun()
+
+
+def _choose_offset(*, key: str) -> tuple[int, int]:
+    """Where in its tile a mask that is smaller begins: x and y in pixels."""
+    x, y = (
+        st.number_input(
+            f"Smaller masks begin at {axis}",
+            min_value=0,
+            key=f"{key}_{axis}",
+            width=170,
+            help=f"Pixels {of} of its tile to the mask, at the tile's own scale; 0 for masks as large as their tiles.",
+        )
+        for axis, of in (("x", "from the left side"), ("y", "from the upper side"))
+    )
+    return int(x), int(y)
 
 
 def _say_imported() -> None:

@@ -48,6 +48,7 @@ TITLES = {
     "train": "What is trained",
     "resolution_m": "Resolution, metres per pixel",
     "more_resolutions_m": "Further resolutions, metres per pixel",
+    "tile_metadata": "Metadata of the tile",
     "l2": "L2 penalty",
     "optimiser": "Optimiser",
     "swa_after": "Even averaging after",

@@ -1,7 +1,7 @@
-"""The switches on top of a network, each with a sentence of what it does and what it costs."""
+"""The switches on top of a network, each with a sentence of what it does and what it cost here so far."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import streamlit as st
@@ -11,48 +11,61 @@ from core.errors import InputError
 from core.inference.crf import CrfParameters
 from core.inference.guided_filter import GUIDED_LIMITS, GuidedParameters
 from core.inference.limits import Limit
+from core.inference.measured_costs import Cost, measured_costs
 from core.inference.switches import Switches
-from core.inference.thresholds import LARGEST_OFFSET
+from pages.components.offset_choice import Subject, choose_offsets, numbers_by_class
 
 TTA_WORDS = {
     "none": "none",
-    "flips": "flips (4 ×)",
-    "d4": "all eight (8 ×)",
-    "scales": "scales (3 ×)",
-    "all": "both (24 ×)",
+    "flips": "flips (4)",
+    "d4": "all eight",
+    "scales": "scales (3)",
+    "all": "both (24)",
 }
 REFINEMENT_WORDS = {"none": "none", "guided": "guided filter", "crf": "CRF"}
 MIN_REGIONS = (0, 50, 200, 1000, 5000)
 
 _VIEWS = {
-    "flips": "Looks at the tile as it is, mirrored and upside down, and averages: 4 times as long.",
-    "d4": "Looks at the tile turned and mirrored in all eight ways, and averages: 8 times as long.",
-    "scales": "Looks at the tile at three sizes, and averages: 3 to 4 times as long.",
-    "all": "Looks at the tile in all eight ways at three sizes, and averages: some 25 times as long.",
+    "none": "",
+    "flips": "Looks at the tile as it is, mirrored, upside down and both, and averages.",
+    "d4": "Looks at the tile turned and mirrored in all eight ways, and averages.",
+    "scales": "Looks at the tile at three sizes, and averages.",
+    "all": "Looks at the tile in all eight ways at three sizes, and averages.",
 }
 _REFINEMENTS = {
-    "guided": "The guided filter moves borders to edges of the image: half a second a tile more.",
-    "crf": "The CRF joins pixels that are near and alike in colour: one to two seconds a tile more.",
+    "guided": "The guided filter moves borders to edges of the image.",
+    "crf": "The CRF joins pixels that are near and alike in colour.",
 }
 
 
-def explain(switches: Switches) -> str:
-    """What the switches that are on do and cost, in plain sentences; times of a 2448 x 2448 tile on two cores."""
+def explain(switches: Switches, subject: Subject) -> str:
+    """What the switches that are on do, in plain sentences, and what they took a tile on this machine."""
+    costs = measured_costs(subject.workspace, subject.run, subject.collection.id)
     sentences = [
-        _VIEWS.get(switches.tta, ""),
+        _VIEWS[switches.tta],
+        f"The network {_took(costs.networks.get(switches.tta))}.",
         "Classes that are hardly on the tile are taken out." if switches.gate else "",
-        _REFINEMENTS.get(switches.refinement, ""),
-        "Classes are preferred or avoided by their offsets." if switches.offsets else "",
-        "Small islands are filled from what surrounds them: a tenth of a second a tile more."
-        if switches.min_region or switches.class_regions
-        else "",
-        "Unsure pixels stay unlabelled, and count as wrong in scores." if switches.abstain else "",
     ]
-    told = " ".join(sentence for sentence in sentences if sentence)
-    return told or "No switches: the plain answer of the network. Refining it later does not ask it again."
+    if switches.refinement != "none":
+        sentences.append(f"{_REFINEMENTS[switches.refinement]} It {_took(costs.refinements.get(switches.refinement))}.")
+    if switches.offsets:
+        sentences.append("Classes are preferred or avoided by their offsets.")
+    if switches.min_region or switches.class_regions:
+        sentences.append(f"Small islands are filled from what surrounds them, which {_took(costs.regions)}.")
+    if switches.abstain:
+        sentences.append("Unsure pixels stay unlabelled, and count as wrong in scores.")
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
-def choose_switches(*, key: str, with_parameters: bool = True) -> Switches:
+def _took(cost: Cost | None) -> str:
+    """What was measured on this machine, or that nothing was."""
+    if cost is None:
+        return "was not timed here yet"
+    tiles = "on one tile" if cost.tiles == 1 else f"a tile, the median of {cost.tiles}"
+    return f"took {cost.seconds:.{1 if cost.seconds >= 1 else 2}f} s here ({tiles})"
+
+
+def choose_switches(subject: Subject, *, key: str, with_parameters: bool = True) -> Switches:
     """Show the switches in a row; the choice belongs to ``key``.
 
     ``with_parameters`` offers those of the refinement and the regions by class too, where no preview does that better.
@@ -65,7 +78,7 @@ def choose_switches(*, key: str, with_parameters: bool = True) -> Switches:
             default="none",
             required=True,
             key=f"{key}_tta",
-            help="The mean over other views of the tile: takes that many times as long.",
+            help="The mean over as many views of the tile; the network is asked for each of them.",
         )
         refinement = st.segmented_control(
             "Refinement",
@@ -74,7 +87,7 @@ def choose_switches(*, key: str, with_parameters: bool = True) -> Switches:
             default="none",
             required=True,
             key=f"{key}_refinement",
-            help="Fits the borders to the image: the guided filter in half a second, the CRF in one to two.",
+            help="Fits the borders to the image.",
         )
         smallest = st.selectbox(
             "Smallest region",
@@ -84,14 +97,15 @@ def choose_switches(*, key: str, with_parameters: bool = True) -> Switches:
             width=130,
             help="Smaller regions are filled from their neighbours.",
         )
+        chosen = Switches(str(tta), str(refinement), int(smallest))
         with st.popover("More switches", icon=":material/tune:"):
-            more = _more(key)
-            more |= _parameters(str(refinement), key) if with_parameters else {}
-    try:
-        return Switches(str(tta), str(refinement), int(smallest), **more)
-    except InputError as error:
-        st.error(str(error), icon=":material/error:")
-        return Switches(str(tta), str(refinement), int(smallest))
+            try:
+                chosen = replace(chosen, **_more(key))
+                chosen = replace(chosen, **_parameters(str(refinement), key)) if with_parameters else chosen
+                chosen = replace(chosen, offsets=choose_offsets(subject, chosen, key=f"{key}_offset"))
+            except InputError as error:
+                st.error(str(error), icon=":material/error:")
+    return chosen
 
 
 def describe(switches: Switches) -> str:
@@ -100,7 +114,7 @@ def describe(switches: Switches) -> str:
         f"TTA {TTA_WORDS[switches.tta]}" if switches.tta != "none" else "",
         f"gate {switches.gate:.0%}" if switches.gate else "",
         _refinement_words(switches),
-        "offsets" if switches.offsets else "",
+        _offset_words(switches),
         _region_words(switches),
         f"unlabelled below {switches.abstain:.0%}" if switches.abstain else "",
     ]
@@ -114,6 +128,11 @@ def _refinement_words(switches: Switches) -> str:
     own = asdict(type(chosen)())
     changed = [f"{name.replace('_', ' ')} {value:g}" for name, value in asdict(chosen).items() if value != own[name]]
     return REFINEMENT_WORDS[switches.refinement] + (f" ({', '.join(changed)})" if changed else "")
+
+
+def _offset_words(switches: Switches) -> str:
+    named = [f"{name} {value:+g}" for name, value in zip(CLASS_NAMES, switches.offsets, strict=False) if value]
+    return f"offsets {', '.join(named)}" if named else ""
 
 
 def _region_words(switches: Switches) -> str:
@@ -137,11 +156,7 @@ def _more(key: str) -> dict[str, Any]:
         key=f"{key}_abstain",
         help="Where no class is that sure, the tile stays black: somebody has to look. Counts as wrong in scores.",
     )
-    values: dict[str, Any] = {"gate": gate / 100, "abstain": abstain / 100}
-    if st.checkbox("Offsets: prefer or avoid classes", key=f"{key}_with_offsets"):
-        values["offsets"] = _by_class(f"{key}_offset", -LARGEST_OFFSET, LARGEST_OFFSET, 0.1)
-        st.caption("Added to a class's log probability: 0.7 counts it double, -0.7 half.")
-    return values
+    return {"gate": gate / 100, "abstain": abstain / 100}
 
 
 def _parameters(refinement: str, key: str) -> dict[str, Any]:
@@ -152,7 +167,7 @@ def _parameters(refinement: str, key: str) -> dict[str, Any]:
     if refinement == "crf":
         values["crf"] = _crf(key)
     if st.checkbox("Smallest region by class, in square metres", key=f"{key}_by_class"):
-        values["class_regions"] = _by_class(f"{key}_region", 0.0, 100_000.0, 50.0)
+        values["class_regions"] = numbers_by_class(f"{key}_region", 0.0, 100_000.0, 50.0)
     return values
 
 
@@ -183,11 +198,3 @@ def _sliders(own: Mapping[str, float], limits: Mapping[str, Limit], key: str) ->
         for name, limit in limits.items()
         if name in own
     }
-
-
-def _by_class(key: str, low: float, high: float, step: float) -> tuple[float, ...]:
-    columns = st.columns(3)
-    return tuple(
-        columns[number % 3].number_input(name, low, high, 0.0, step, key=f"{key}_{name}")
-        for number, name in enumerate(CLASS_NAMES)
-    )

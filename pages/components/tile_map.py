@@ -1,10 +1,12 @@
 """A collection as a Leaflet map in plain pixel coordinates (CRS Simple), through folium.
 
 The map itself never changes while the collection does not, so that panning, zooming, choosing and filtering never
-reload it: what changes (outlines, the selection) is a feature group that streamlit-folium swaps in place.
+reload it: what changes (the layer over the images, outlines, the selection) is a feature group that streamlit-folium
+swaps in place.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,16 @@ from core.tables import Collection, Tile
 SPLIT_COLOURS = {"train": "#2fae84", "val": "#e8912d", "test": "#a873e0"}
 SELECTED_COLOUR = "#ffffff"
 MAX_MAGNIFICATION = 2  # Leaflet zooms above 0: one pixel of a tile as 4 x 4 on screen
+
+
+@dataclass(frozen=True, slots=True)
+class MapLayer:
+    """Pictures over the map: their name, their address with Leaflet's {z}, {x}, {y}, and their opacity, 0 to 1."""
+
+    name: str
+    address: str
+    opacity: float
+
 
 _VENDOR = Path(__file__).resolve().parents[2] / "assets" / "vendor" / "node_modules"
 _PACKAGE = "leaflet/dist"
@@ -39,9 +51,19 @@ def leaflet_sources() -> bool:
 
 
 def tile_map(
-    collection: Collection, mosaic: Mosaic, *, shown: set[int], selected: int | None, key: str, height: int = 620
+    collection: Collection,
+    mosaic: Mosaic,
+    *,
+    shown: set[int],
+    selected: int | None,
+    overlay: MapLayer | None = None,
+    key: str,
+    height: int = 620,
 ) -> None:
-    """Draw the map. Tiles not in ``shown`` are dimmed; a click is read with ``clicked_tile``."""
+    """Draw the map, with ``overlay`` over the images. Tiles not in ``shown`` are dimmed.
+
+    A click is read with ``clicked_tile``.
+    """
     local = leaflet_sources()
     st_folium(
         _base_map(collection, mosaic),
@@ -49,7 +71,7 @@ def tile_map(
         height=height,
         use_container_width=True,
         returned_objects=["last_clicked"],
-        feature_group_to_add=_outlines(mosaic, shown=shown, selected=selected),
+        feature_group_to_add=_over_images(mosaic, shown=shown, selected=selected, overlay=overlay),
     )
     if not local:
         st.caption(
@@ -78,11 +100,8 @@ def _base_map(collection: Collection, mosaic: Mosaic) -> folium.Map:
         attributionControl=False,
         prefer_canvas=True,
     )
-    version = map_version(collection)
-    _layer(f"/map/{collection.id}/{{z}}/{{x}}/{{y}}.jpg?v={version}", "Images", mosaic, overlay=False).add_to(view)
-    masks = _layer(f"/map/{collection.id}/mask/{{z}}/{{x}}/{{y}}.png?v={version}", "Masks", mosaic, overlay=True)
-    masks.add_to(view)
-    folium.LayerControl(collapsed=False).add_to(view)
+    images = f"/map/{collection.id}/{{z}}/{{x}}/{{y}}.jpg?v={map_version(collection)}"
+    _tile_layer(MapLayer("Images", images, 1.0), mosaic).add_to(view)
     view.fit_bounds(bounds, padding=(6, 6))
     ground = "rgb({}, {}, {})".format(*GROUND)
     style = f"<style>.leaflet-container {{ background: {ground}; border-radius: 10px; }} body {{ margin: 0; }}</style>"
@@ -90,26 +109,29 @@ def _base_map(collection: Collection, mosaic: Mosaic) -> folium.Map:
     return view
 
 
-def _layer(address: str, name: str, mosaic: Mosaic, *, overlay: bool) -> folium.TileLayer:
-    layer = folium.TileLayer(
-        address, attr="Tilewright", name=name, overlay=overlay, control=overlay, show=not overlay, no_wrap=True
-    )
+def _tile_layer(layer: MapLayer, mosaic: Mosaic) -> folium.TileLayer:
+    made = folium.TileLayer(layer.address, attr="Tilewright", name=layer.name, control=False, no_wrap=True)
     # Set afterwards: folium drops a maximum of 0 as if it were not given.
-    layer.options |= {
+    made.options |= {
         "minZoom": mosaic.min_zoom,
         "maxZoom": MAX_MAGNIFICATION,
         "minNativeZoom": mosaic.min_zoom,
         "maxNativeZoom": 0,
         "zoomOffset": ZOOM_OFFSET,
         "bounds": [[-mosaic.height, 0], [0, mosaic.width]],
-        "opacity": 0.55 if overlay else 1,
+        "opacity": layer.opacity,
     }
-    return layer
+    return made
 
 
-def _outlines(mosaic: Mosaic, *, shown: set[int], selected: int | None) -> folium.FeatureGroup:
+def _over_images(
+    mosaic: Mosaic, *, shown: set[int], selected: int | None, overlay: MapLayer | None
+) -> folium.FeatureGroup:
+    """The overlay and the tiles' outlines."""
     features = [_outline(place, shown=place.tile.id in shown, selected=selected) for place in mosaic.places]
     group = folium.FeatureGroup(name="Tiles", control=False)
+    if overlay is not None:
+        _tile_layer(overlay, mosaic).add_to(group)
     if features:
         folium.GeoJson(
             {"type": "FeatureCollection", "features": features},

@@ -11,7 +11,6 @@ was left out is told.
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from core.training.patch_batches import batches
 from core.training.patches import load_working_tiles
 from core.training.recipe import Recipe, load_recipe
 from core.training.training_data import gather
+from tests.benchmarks.memory import peak_mb
 from tests.scenes import write_pairs
 
 PRESETS = ("decoder", "finetune", "glnet-fpn", "unet", "glnet")
@@ -187,7 +187,7 @@ def measure(
         "seconds_per_step": seconds,
         "seconds_network": statistics.median(alone),
         "images_per_second": recipe.batch_size / seconds,
-        "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_rss": round(peak_mb() * 2**20),
         "peak_allocator": torch.cuda.max_memory_allocated() if device.type == "cuda" else None,
         "peak_device": most_of_device[0] if device.type == "cuda" else None,
         "said": said,

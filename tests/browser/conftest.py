@@ -50,8 +50,9 @@ def page(chromium: Browser) -> Iterator[Page]:
     assert elsewhere == [], f"requests left this machine: {elsewhere}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """One server for all files that paint: it takes longer to start than most of their tests."""
     yield from studio_in(tmp_path_factory.mktemp("studio"))
 
 

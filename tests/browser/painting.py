@@ -11,13 +11,15 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from core.catalog.catalogue import collections, index_folder, tiles
+from core.labels.learning import SETTING
 from core.progress import SilentProgress
-from core.tables import Tile
+from core.tables import Setting, Tile
 from core.workspace import Workspace, open_workspace
 from tests.browser.app_server import Server, start_server, stop_server
 
 WIDTH, HEIGHT = 300, 200
-TILES = 24
+TILES = 60
+"""More than the tests of all files take together, each one of its own."""
 URBAN, AGRICULTURE, RANGELAND, FOREST, WATER, BARREN, UNLABELLED = 0, 1, 2, 3, 4, 5, 255
 
 
@@ -37,13 +39,19 @@ def studio_in(folder: Path) -> Iterator[Studio]:
     pixels = np.random.default_rng(0).integers(60, 200, (HEIGHT, WIDTH, 3), np.uint8)
     for number in range(TILES):
         Image.fromarray(pixels).save(images / f"{number}_sat.jpg")
-    (folder / "workspace").mkdir()
-    server = start_server(folder / "workspace")
-    workspace = open_workspace(server.workspace)
+    workspace = open_workspace(folder / "workspace")
+    switch_learning_off(workspace)
+    server = start_server(workspace.root)
     index_folder(workspace, images, SilentProgress(), synthetic=True)
     [home] = collections(workspace)
     yield Studio(server, workspace, iter(tiles(workspace, home.id)))
     stop_server(server)
+
+
+def switch_learning_off(workspace: Workspace) -> None:
+    """Before its server starts: the learner has its own tests, and needs both cores while others draw."""
+    with workspace.database.write() as session:
+        session.merge(Setting(key=SETTING, value={"on": False}))
 
 
 class Canvas:

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from core.catalog.catalogue import index_folder, tiles
 from core.catalog.sample import write_sample
@@ -44,6 +44,7 @@ def main() -> None:
         server = start_server(workspace.root)
         try:
             page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
+            page.set_default_timeout(loop.LONG)
             _tour(page, server, workspace, report.collection_id)
         finally:
             browser.close()
@@ -53,8 +54,10 @@ def main() -> None:
 def _tour(page: Page, server: Server, workspace: Workspace, collection_id: int) -> None:
     first = tiles(workspace, collection_id)[0].id
     page.goto(server.url)
+    expect(page.get_by_text("In this workspace")).to_be_visible(timeout=loop.LONG)
     _keep(page, "start")
     page.goto(f"{server.url}/browse?tile={first}")
+    expect(page.get_by_role("heading", name="Predictions")).to_be_visible(timeout=loop.LONG)
     _keep(page, "browse")
     page.goto(f"{server.url}/label?tile={first}")
     page.wait_for_function("window.tilewrightPaint?.state().ready", timeout=loop.LONG)
@@ -77,8 +80,10 @@ def _tour(page: Page, server: Server, workspace: Workspace, collection_id: int) 
 
 
 def _keep(page: Page, name: str) -> None:
-    """A small PNG of what the window shows."""
-    page.wait_for_timeout(5000)
+    """A small PNG of what the window shows once the page stands."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=loop.LONG)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(5000)  # maps and panels fade in
     with Image.open(io.BytesIO(page.screenshot())) as picture:
         size = (WIDTH, round(picture.height * WIDTH / picture.width))
         small = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)

@@ -23,6 +23,7 @@ from tests.benchmarks.labelling.label_server import LabelServer, free_port
 from tests.benchmarks.labelling.scratch_tiles import grey_tiles
 from tests.browser.app_server import CHROMIUM_ARGUMENTS, ROOT
 from tests.browser.install import find_browser
+from tests.browser.painting import switch_learning_off
 
 pytestmark = pytest.mark.browser
 
@@ -78,6 +79,7 @@ def rectangle(left: int, *, class_index: int) -> Operation:
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LabelServer, Workspace, Iterator[Tile]]]:
     """The whole app, and tiles of which each test takes one for itself."""
     workspace, tiles = grey_tiles(tmp_path_factory.mktemp("safety"), (SIZE,) * 6)
+    switch_learning_off(workspace)
     server = LabelServer(workspace.root, free_port(), whole_app=True)
     server.start()
     yield server, workspace, iter(tiles)
@@ -86,7 +88,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LabelServer,
 
 def open_canvas(context: BrowserContext, server: LabelServer, tile: Tile) -> Page:
     page = context.new_page()
-    page.goto(f"{server.url}/label?tile={tile.id}")
+    page.goto(f"{server.url}/label?tile={tile.id}", timeout=PATIENCE)
     wait_ready(page)
     return page
 
@@ -126,6 +128,7 @@ def seen(page: Page, x: int, y: int) -> int:
 
 def test_strokes_drawn_while_the_server_is_down_survive_a_reload_and_are_saved_when_it_is_back(chromium, tmp_path):
     workspace, [tile] = grey_tiles(tmp_path, (SIZE,))
+    switch_learning_off(workspace)
     server = LabelServer(workspace.root, free_port(), whole_app=True)
     server.start()
     context = chromium.new_context()
@@ -269,7 +272,7 @@ def test_a_second_tab_of_one_person_is_told_and_may_take_the_tile_over(chromium,
 
 
 def test_four_people_label_at_once_without_a_lost_update_and_respect_the_lock():
-    command = [sys.executable, "-m", "tests.benchmarks.labelling.four_people", "--seconds", "15"]
+    command = [sys.executable, "-m", "tests.benchmarks.labelling.four_people", "--seconds", "8"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
     assert ended.stdout, ended.stderr[-3000:]
     report = json.loads(ended.stdout)
@@ -310,6 +313,7 @@ def failing_app(tmp_path_factory: pytest.TempPathFactory):
     """The whole app on a disk that fails while the file that is given back is there."""
     folder = tmp_path_factory.mktemp("failing")
     workspace, tiles = grey_tiles(folder, (SIZE,) * 2)
+    switch_learning_off(workspace)
     server = LabelServer(workspace.root, free_port(), failure=folder / "failure")
     server.start()
     yield server, workspace, iter(tiles), folder / "failure"

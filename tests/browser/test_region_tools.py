@@ -15,12 +15,10 @@ from playwright.sync_api import Page, Route, expect
 
 from core.catalog.catalogue import collections, index_folder, tiles
 from core.labels import suggestions, superpixels
-from core.labels.learning import SETTING
 from core.progress import SilentProgress
-from core.tables import Setting
 from core.workspace import open_workspace
 from tests.browser.app_server import ROOT, start_server, stop_server
-from tests.browser.painting import Canvas, Studio
+from tests.browser.painting import Canvas, Studio, switch_learning_off
 from tests.scenes import small_pair
 
 pytestmark = pytest.mark.browser
@@ -67,11 +65,9 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     scene = small_pair(3, WIDTH).image[:HEIGHT]
     for number in range(TILES):
         cv2.imwrite(str(images / f"{number}_sat.jpg"), cv2.cvtColor(scene, cv2.COLOR_RGB2BGR))
-    (folder / "workspace").mkdir()
     workspace = open_workspace(folder / "workspace")
-    with workspace.database.write() as session:  # the learner has its own tests, and needs both cores
-        session.merge(Setting(key=SETTING, value={"on": False}))
-    server = start_server(folder / "workspace")
+    switch_learning_off(workspace)
+    server = start_server(workspace.root)
     index_folder(workspace, images, SilentProgress(), synthetic=True)
     [home] = collections(workspace)
     yield Studio(server, workspace, iter(tiles(workspace, home.id)))

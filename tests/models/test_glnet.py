@@ -1,28 +1,15 @@
 import pytest
 import torch
 
-from models import glnet, glnet_fpn
 from models.build import build_network
 from models.errors import ModelError
 from models.glnet import LOCAL, REFINED, WHOLE, all_places
 from models.networks import SegmentationNetwork
 
+pytestmark = pytest.mark.usefixtures("narrow_glnet")
+
 SIDE = 64
 SETTINGS = {"encoder": "efficientnet-lite0", "decoder": "glnet", "decoder_norm": "none", "patch": SIDE}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def narrow():
-    """Pyramids of few channels, and one thread: what is tested does not depend on their width."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(glnet_fpn, "PYRAMID", 16)
-        patch.setattr(glnet_fpn, "LEVEL", 8)
-        patch.setattr(glnet_fpn, "JOINED", 32)
-        patch.setattr(glnet, "JOINED", 32)
-        yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from core.inference.compact import read_compact
 from core.inference.crf import CrfParameters, dense_crf
 from core.training.feature_cache import FeatureCache, default_cache
 from tests.benchmarks.inference.switches_table import keep_held_out
+from tests.benchmarks.memory import peak_mb
 
 METRES = 0.5
 FLOOR = 1e-5
@@ -178,9 +179,7 @@ def _peak(crf: Crf, probabilities: Probabilities, image: Image) -> int:
     Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is held now (proc(5))
     held = psutil.Process().memory_info().rss
     crf(probabilities, image, CrfParameters())
-    status = Path("/proc/self/status").read_text()
-    peak = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
-    return peak - held
+    return round(peak_mb() * 2**20) - held
 
 
 def figures(

@@ -5,13 +5,10 @@
 none). Every way runs in a process of its own, so that its peak memory is its own: one pass that does not count, then
 the median of three. Half resolution and grey are runs of their own, trained alike: what they see differs, so their
 labels do as well, and are not the same network's.
-
-Where a CUDA GPU is at hand, ``cuda_figures`` in ``cuda_paths`` joins in.
 """
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -26,31 +23,28 @@ import torch
 
 from core.catalog.discover import discover
 from core.catalog.images import read_image
-from core.classes import CLASS_COUNT
 from core.inference.predict import AnySegmenter, Segmenter, load_segmenter
-from core.inference.switches import Switches
-from core.inference.tile_prediction import predict_tile
 from core.progress import SilentProgress
 from core.training import features as features_module
 from core.training.feature_cache import FeatureCache
 from core.training.fit import FitRequest, fit
 from core.training.recipe import load_recipe
 from models.encoders import Encoder
-from tests.benchmarks.inference.cuda_paths import cuda_figures
+from tests.benchmarks.memory import peak_mb
+from tests.benchmarks.real_tiles import REAL_TILES
 from tests.scenes import write_pairs
 
-REAL_TILES = Path(__file__).resolve().parents[4] / "shared" / "data" / "deepglobe" / "land-train"
 RUNS = 3
 SIDE = 2448
 COMPILE_SECONDS = 60  # a compilation that takes longer is given up
-_SMALL = ["encoder=efficientnet-lite0", "epochs=2", "steps=10", "patch=256"]
+SMALL = ["encoder=efficientnet-lite0", "epochs=2", "steps=10", "patch=256"]
 _TRAINED: dict[str, tuple[str, list[str]]] = {
     "head": ("head", []),
     "head, half resolution": ("head", ["resolution_m=1"]),
     "head, grey": ("head", ["grey=true"]),
-    "network": ("decoder", _SMALL),
-    "network, half resolution": ("decoder", [*_SMALL, "resolution_m=2"]),
-    "network, grey": ("decoder", [*_SMALL, "grey=true"]),
+    "network": ("decoder", SMALL),
+    "network, half resolution": ("decoder", [*SMALL, "resolution_m=2"]),
+    "network, grey": ("decoder", [*SMALL, "grey=true"]),
 }
 WAYS = ("eager", "channels_last", "onnxruntime", "bf16", "compiled")
 _EAGER = "eager"
@@ -70,20 +64,18 @@ def main() -> None:
 
 
 def measure(*, runs: int = RUNS, side: int = SIDE, data: Path = REAL_TILES) -> dict[str, Any]:
-    """Figures by kind and way, the default preset from JPEG to class raster, and those of a GPU where there is one."""
+    """Figures by kind and way; tiles are drawn where there are no real ones or others than theirs are asked for."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        if not data.is_dir():
+        if not data.is_dir() or side < SIDE:
             data = folder / "drawn"
             write_pairs(data, 3, side)
         names = [tile.name for tile in discover(data).tiles][:3]
         trained = _train(data, names[1:], folder)
         tile = next(found.image_path for found in discover(data).tiles if found.name == names[0])
-        told: dict[str, Any] = {"tile": tile.name, "runs": runs, "threads": torch.get_num_threads()}
+        told: dict[str, Any] = {"tile": tile.name, "side": side, "runs": runs, "threads": torch.get_num_threads()}
         for kind in ("head", "network"):
             told[kind] = _of_kind(kind, trained, tile, folder, runs)
-        told["jpeg to class raster, default preset"] = _from_jpeg(trained["head"], tile, folder, runs)
-        told["cuda"] = cuda_figures(trained["network"], tile, runs) if torch.cuda.is_available() else None
         return told
 
 
@@ -139,7 +131,7 @@ def _one(run: Path, way: str, tile: Path, labels: Path, runs: int) -> dict[str, 
         return {"left out": "this processor has no bfloat16 arithmetic"}
     segmenter = load_segmenter(run, "cpu")
     image = read_image(tile)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mb()
     predict = _predictor(segmenter, way)
     start = time.perf_counter()
     found = predict(image)
@@ -153,8 +145,8 @@ def _one(run: Path, way: str, tile: Path, labels: Path, runs: int) -> dict[str, 
     seconds = statistics.median(taken)
     if way == "compiled" and first - seconds > COMPILE_SECONDS:
         return {"left out": f"compiling took {first - seconds:.0f} s"}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"seconds": round(seconds, 3), "peak_mb": peak // 1024, "over_loaded_mb": (peak - before) // 1024}
+    peak = peak_mb()
+    return {"seconds": round(seconds, 3), "peak_mb": round(peak), "over_loaded_mb": round(peak - before)}
 
 
 def _predictor(segmenter: AnySegmenter, way: str) -> Callable[[np.ndarray], np.ndarray]:
@@ -204,29 +196,27 @@ def _encode_by(way: str) -> Callable[..., list[torch.Tensor]]:
     return encode
 
 
-def _from_jpeg(run: Path, tile: Path, folder: Path, runs: int) -> dict[str, Any]:
-    """Seconds from a JPEG's path to its class raster: with cached features, without, and over all eight symmetries."""
-
-    def timed(tta: str, *, cached: bool) -> float:
-        taken = []
-        for number in range(runs + 1):
-            cache = FeatureCache(folder / ("kept" if cached else f"none-{tta}-{number}"))
-            segmenter = load_segmenter(run, "cpu", cache)
-            start = time.perf_counter()
-            made = predict_tile([segmenter], tile, switches=Switches(tta=tta), progress=SilentProgress())
-            taken.append(time.perf_counter() - start)
-            if made.raster.max() >= CLASS_COUNT:
-                raise RuntimeError("a pixel was left without a class")
-        return statistics.median(taken[1:])
-
-    without, with_features = timed("none", cached=False), timed("none", cached=True)
-    all_eight = timed("d4", cached=False)
-    return {
-        "without_features_seconds": round(without, 3),
-        "with_features_seconds": round(with_features, 3),
-        "d4_seconds": round(all_eight, 3),
-        "d4_ratio": round(all_eight / without, 2),
-    }
+def chapter(told: dict[str, Any]) -> str:
+    """The figures in Markdown."""
+    rows = []
+    for kind in ("head", "network"):
+        for way, one in told[kind].items():
+            cells = (
+                f"{one['seconds']:.2f} | {one['times_faster']:.2f} times | {one['equal_labels']:.3%} "
+                f"| {one['peak_mb']} | {one['over_loaded_mb']}"
+                if "left out" not in one
+                else f"left out: {one['left out']} | | | |"
+            )
+            rows.append(f"| {kind} | {way} | {cells} |")
+    return (
+        "## Ways to run the same network faster\n\n"
+        f"Tile {told['tile']}, {told['side']} x {told['side']}, {told['threads']} threads, each way in a process of "
+        f"its own, medians of {told['runs']} after one that does not count. Labels are compared with torch's in "
+        "float32 (eager); half resolution and grey are runs of their own, whose labels differ because they see other "
+        "things. The product's own way is onnxruntime.\n\n"
+        "| | way | s | faster than eager | equal labels | peak MB | of it over the loaded run |\n"
+        "|---|---|---|---|---|---|---|\n" + "\n".join(rows)
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from core.atomic import write_json
 from core.catalog.discover import discover
 from core.inference.compact import CompactProbabilities, write_compact
 from core.training.cross_validation import truth_of
@@ -25,6 +26,7 @@ def test_what_helps_is_told_with_its_interval_and_cost(tmp_path, monkeypatch):
         logits = 2.0 * (truth[None] == np.arange(6)[:, None, None]) + generator.normal(0, 1.5, (6, *truth.shape))
         exponentials = np.exp(logits)
         said = (exponentials / exponentials.sum(axis=0)).astype(np.float32)
+        write_json(tmp_path / "kept" / "none" / f"{tile.name}.json", 0.5)
         write_compact(tmp_path / "kept" / "none" / f"{tile.name}.zip", CompactProbabilities.by_pixel(said, None))
     few = [one for one in refinements() if one.name in {"none", "CRF, default", "offsets"}]
     monkeypatch.setattr(switches_table, "refinements", lambda: few)

@@ -35,6 +35,7 @@ from tests.browser.install import find_browser
 
 SIZE = (1200, 1200)
 EXPIRY_SECONDS = 30  # core/labels/tile_locks.py
+LOOKS_AGAIN_SECONDS = 60
 PATIENCE = 120_000  # milliseconds: two cores, and other work beside us
 KEYS = ("b", "b", "b", "r", "e")
 OPERATION = re.compile(r"/labels/(\d+)/(strokes|undo|redo)$")
@@ -79,6 +80,7 @@ class Person:
     async def open(self, browser: Browser) -> None:
         """Open the tile; returns when the labels are there."""
         self.context: BrowserContext = await browser.new_context(viewport={"width": 1100, "height": 800})
+        self.context.set_default_timeout(PATIENCE)
         await self.context.add_init_script(f"localStorage.setItem('tilewright.annotator', {json.dumps(self.name)})")
         self.context.on("request", self._watch)
         self.context.on("response", self._note)
@@ -88,8 +90,12 @@ class Person:
         await self.page.wait_for_function("window.tilewrightPaint.state().lock?.mine != null", timeout=PATIENCE)
 
     async def paint_until(self, end: float) -> None:
-        """Strokes of several tools, and now and then an undo or a redo."""
-        while time.monotonic() < end:
+        """Strokes of several tools, and now and then an undo or a redo; at least one of them changes the labels.
+
+        On a busy machine a stroke takes seconds, and the only one before ``end`` may erase where nothing is.
+        """
+        before = self.changes
+        while time.monotonic() < end or self.changes == before:
             chance = self._random.random()
             if chance < 0.12:
                 await self.page.keyboard.press("Control+z" if chance < 0.08 else "Control+Shift+z")
@@ -97,6 +103,11 @@ class Person:
                 await self.stroke()
             await self.page.wait_for_timeout(self._random.uniform(20, 250))
         await self.page.evaluate("window.tilewrightPaint.saved()")
+
+    @property
+    def changes(self) -> int:
+        """How many operations the server has answered that changed a pixel."""
+        return sum(item.changed for item in self.answered)
 
     async def stroke(self) -> None:
         """One drag with some tool and class."""
@@ -193,6 +204,7 @@ class FourPeople:
         if seconds > 3 * EXPIRY_SECONDS:
             await cem.leave()  # as if it had been killed: the lock must expire
         else:
+            await cem.settled()  # an answer cannot be read once its page is gone
             await cem.page.goto("about:blank")
             await cem.leave()
         await dot.page.wait_for_function("window.tilewrightPaint.state().lock.mine", timeout=PATIENCE)
@@ -225,14 +237,19 @@ class FourPeople:
     async def _same_as_seen(self, person: Person) -> None:
         """The canvas shows what the server has."""
         await person.page.evaluate("window.tilewrightPaint.saved()")
-        await person.page.wait_for_timeout(6000 if person.name == "Dot" else 0)  # read-only: it looks again by itself
         generator = np.random.default_rng(0)
         points = generator.integers(0, SIZE[0], (2000, 2)).tolist()
-        seen = await person.page.evaluate(
-            "(points) => points.map(([x, y]) => window.tilewrightPaint.classAt(x, y))", points
-        )
         raster = self._on_disk(person.tile)
-        differing = sum(raster[y, x] != value for (x, y), value in zip(points, seen, strict=True))
+        # A canvas that is read-only, as Dot's in the end, looks again by itself, every few seconds.
+        end = time.monotonic() + (LOOKS_AGAIN_SECONDS if person.name == "Dot" else 0)
+        while True:
+            seen = await person.page.evaluate(
+                "(points) => points.map(([x, y]) => window.tilewrightPaint.classAt(x, y))", points
+            )
+            differing = sum(raster[y, x] != value for (x, y), value in zip(points, seen, strict=True))
+            if not differing or time.monotonic() > end:
+                break
+            await person.page.wait_for_timeout(200)
         self.report.pixels_compared += len(points)
         if differing:
             self._problem(f"{person.name}'s canvas differs from the disk at {differing} of {len(points)} points")

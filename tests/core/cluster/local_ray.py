@@ -16,6 +16,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from core.cluster.connection import ClusterUse
+
+QUICK = {
+    "RAY_prestart_worker_first_driver": "0",  # processes that would wait for work that our few calls never bring
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # one process less to start; no node announces that it will go
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # a worker that was killed is missed soon
+}
+"""Settings of Ray that spare it what takes seconds and that no test is about, for the head and for who connects."""
+
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed (pip install -r requirements-ray.txt)"
 )
@@ -28,6 +37,16 @@ class Head:
     address: str
     dashboard: str | None
     folder: str
+
+
+@contextmanager
+def connectable_head() -> Iterator[ClusterUse]:
+    """A head without a token for this process to connect to, under which it may train."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"RAY_AUTH_MODE": "disabled", **QUICK}.items():
+            patch.setenv(name, value)
+        with ray_head() as started:
+            yield ClusterUse(started.address)
 
 
 @contextmanager
@@ -65,25 +84,44 @@ def ray_node(head: Head, resource: str, *, environment: Mapping[str, str] | None
 def _started(command: list[str], log: Path, environment: Mapping[str, str] | None) -> Iterator[subprocess.Popen[bytes]]:
     """A node that is up, and gone with all that it started afterwards."""
     # Without a token unless asked for: Ray wants one by itself where an earlier start has left one in the home folder.
-    ours = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", **(environment or {})}
-    with log.open("wb") as stream:
-        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=ours)
+    ours = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", **QUICK, **(environment or {})}
+    process = _start(command, log, ours)
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _start(command: list[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a node. On a busy machine more than once: Ray gives up by itself when its processes take over 30 s."""
+    for tries_left in (2, 1, 0):
+        with log.open("wb") as stream:
+            process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environment)
         try:
             _wait_until_up(process, log)
-            yield process
-        finally:
-            family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-            process.terminate()
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            for left in psutil.wait_procs(family, timeout=3)[1]:
-                left.kill()
+        except RuntimeError:
+            _end(process)
+            if not tries_left:
+                raise
+        else:
+            break
+    return process
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], log: Path, seconds: float = 60.0) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a node with all of its processes."""
+    family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for left in psutil.wait_procs(family, timeout=3)[1]:
+        left.kill()
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], log: Path, seconds: float = 120.0) -> None:
     """Until the head says that it has started; its ports answer a moment before it does."""
     end = time.monotonic() + seconds
     while "Ray runtime started" not in (said := log.read_text(errors="replace")):

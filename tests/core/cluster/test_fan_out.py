@@ -4,20 +4,18 @@ import sys
 
 import pytest
 
-from core.cluster.connection import ClusterUse, connected
+from core.cluster.connection import connected
 from core.cluster.fan_out import MOST_RETRIES, Asked, fan_out
 from core.errors import CancelledError, InputError
 from core.progress import CancelFlag, SilentProgress
 from tests.core.cluster.calls import square, wait
-from tests.core.cluster.local_ray import needs_ray, ray_head
+from tests.core.cluster.local_ray import connectable_head, needs_ray
 
 
 @pytest.fixture(scope="module")
 def head():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        with ray_head() as started:
-            yield ClusterUse(started.address)
+    with connectable_head() as use:
+        yield use
 
 
 class Watch(SilentProgress):

@@ -150,16 +150,22 @@ def test_on_a_cluster_each_tile_comes_back_as_it_would_be_here(trained, tmp_path
         assert (tmp_path / "away" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_a_raster_is_refused_with_switches_that_need_it_whole(trained, tmp_path):
+def test_a_raster_is_refused_with_a_gate_or_several_runs_and_taken_with_a_refinement(trained, tmp_path):
     workspace, data = trained
     options = {"data": data / "1_sat.jpg", "out": tmp_path, "keep_probabilities": False, "progress": SilentProgress()}
-    with pytest.raises(InputError, match="in strips"):
-        predict_one_raster(runs=[workspace.runs / "first"], switches=Switches("none", "crf"), **options)
+    with pytest.raises(InputError, match="leave out --gate"):
+        predict_one_raster(runs=[workspace.runs / "first"], switches=Switches(gate=0.1), **options)
     with pytest.raises(InputError, match="by one run"):
         predict_one_raster(runs=[workspace.runs / "first"] * 2, switches=Switches(), **options)
-    told = predict_one_raster(runs=[workspace.runs / "first"], switches=Switches(), **options)
+    switches = Switches(refinement="guided", min_region=40, offsets=(0, 0, 0, 0.5, 0, 0))
+    told = predict_one_raster(runs=[workspace.runs / "first"], switches=switches, **options)
     assert told["tiles"] == 1
-    assert (tmp_path / "1_sat_mask.tif").is_file()
+    with rasterio.open(tmp_path / "1_sat_mask.tif") as made:
+        found = made.read(1)
+    predict_folder(
+        **{**options, "data": data, "out": tmp_path / "folder"}, runs=[workspace.runs / "first"], switches=switches
+    )
+    assert (found == read_mask(tmp_path / "folder" / "1_mask.png", shape=found.shape).raster).mean() > 0.99
 
 
 def test_an_unreadable_tile_is_left_out_and_named(trained, tmp_path):

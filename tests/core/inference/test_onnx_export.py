@@ -26,7 +26,7 @@ from tests.core.training.scenes import write_scenes
 SMALL = "encoder=efficientnet-lite0"
 HEADS = {
     "usual": ["texture_stages=2"],
-    "of all kinds": ["more_resolutions_m=2", "standardise=tile", "grey=true", "members=2"],
+    "of all kinds": ["more_resolutions_m=2", "standardise=tile", "grey=true", "members=2", "tile_metadata=true"],
     "neighbours": ["head=neighbours"],
 }
 NETWORKS = {

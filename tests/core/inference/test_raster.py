@@ -24,6 +24,7 @@ from core.inference.predict import head_logits, upsampled_probabilities
 from core.inference.raster import predict_raster
 from core.inference.raster_cells import head_reach, predict_cells
 from core.inference.raster_source import RasterSource
+from core.inference.switches import Switches
 from core.inference.tta import views
 from core.inference.windows import TooLargeError
 from core.progress import SilentProgress
@@ -198,7 +199,7 @@ def test_grey_and_palette_rasters_are_read_as_colours(tmp_path):
 @pytest.mark.parametrize("tta", ["flips", "scales"])
 def test_views_are_averaged(tta, tmp_path):
     image = np.kron(picture(10, 8), np.ones((20, 20, 1), np.uint8))
-    found, _ = predicted(write(tmp_path / "in.tif", image, **PLACE), tmp_path, tta=tta)
+    found, _ = predicted(write(tmp_path / "in.tif", image, **PLACE), tmp_path, switches=Switches(tta))
     assert (found == segmenter().predict(image, tta=tta)).mean() > 0.99
 
 

@@ -9,6 +9,7 @@ import pytest
 from core.catalog.catalogue import collections, index_folder, tiles
 from core.errors import CancelledError, InputError
 from core.inference import store, store_space
+from core.inference.measured_costs import NETWORKS, REMEMBERING
 from core.inference.predict_tiles import chosen_tiles, predict_tiles
 from core.inference.switches import Switches
 from core.progress import SilentProgress
@@ -58,6 +59,8 @@ def test_a_prediction_is_made_once_and_a_refinement_does_not_ask_the_network_aga
     assert again.path == made.path
     refined = store.Predictor(workspace, "first").compute(tile, GUIDED, SilentProgress())
     assert refined.path != made.path
+    stages = [json.loads(store.note_path(one).read_text())["stages"] for one in (made, refined)]
+    assert [one.keys() & {NETWORKS, REMEMBERING} for one in stages] == [{NETWORKS}, {REMEMBERING}]
     assert store.load(refined, tile).shape == (tile.height, tile.width)
 
 

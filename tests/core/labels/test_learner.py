@@ -2,7 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from core.classes import UNLABELLED
 from core.errors import CancelledError
@@ -20,14 +19,7 @@ from core.training.live_features import FeatureSource
 from tests.core.labels.live_workspace import feature_source, held_out_scene, label, scenes_workspace
 from tests.core.training.scenes import scene
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """As in the process: on busy cores, threads that wait for each other are many times slower."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from core.labels import journal, tile_locks
+from core.labels import edits, journal, tile_locks
 from core.labels.routes import label_routes
 from core.labels.team_routes import team_routes
 from tests.core.labels.painting import brush, new_workspace
@@ -45,6 +45,22 @@ def test_ones_own_other_tab_is_told_so(served):
     client.post(f"/labels/{tile.id}/lock", json={}, headers=ADA)
     other = client.post(f"/labels/{tile.id}/lock", json={}, headers=ADAS_OTHER_TAB).json()
     assert (other["mine"], other["holder"]["same_person"]) == (False, True)
+
+
+def test_a_stroke_whose_pixels_are_still_looked_for_when_the_tile_is_taken_over_is_not_written(served, monkeypatch):
+    workspace, tile, client = served
+    client.post(f"/labels/{tile.id}/lock", json={}, headers=ADA)
+    prepare = edits.prepare
+
+    def slowly(*arguments):
+        tile_locks.take_over(workspace, tile.id, "", annotator="Björn", tab="tab-bjo-1")
+        return prepare(*arguments)
+
+    monkeypatch.setattr(edits, "prepare", slowly)
+    refused = client.post(f"/labels/{tile.id}/strokes", json=STROKE, headers=ADA)
+    assert refused.status_code == 423
+    assert "Björn is labelling this tile" in refused.json()["error"]
+    assert journal.state(workspace, tile.id).sequence == 0
 
 
 def test_a_stroke_without_the_lock_is_refused_until_the_tile_is_taken_over_or_unlocked(served):

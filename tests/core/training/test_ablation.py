@@ -6,12 +6,13 @@ import pytest
 
 from core.cli import main
 from core.errors import CancelledError, InputError
-from core.progress import CancelFlag, SilentProgress
+from core.progress import SilentProgress
 from core.training import ablation
 from core.training.ablation import Study, ablate, markdown
 from core.training.cross_validation import cross_validate
 from core.training.feature_cache import FeatureCache
 from core.training.techniques import parse_variations
+from tests.core.training.cancelling import CancelAt
 from tests.core.training.scenes import write_scenes
 
 QUICK = ("encoder=efficientnet-lite0", "iterations=10")
@@ -90,17 +91,8 @@ def test_what_is_finished_is_not_done_again(tmp_path, data, cache, fits):
 
 
 def test_a_cancelled_study_goes_on_where_it_stopped(tmp_path, data, cache, fits):
-    class CancelAt(SilentProgress):
-        def __init__(self):
-            self.flag = CancelFlag()
-            super().__init__(self.flag)
-
-        def update(self, done, total, message):
-            self.flag.raised |= message.startswith("l2=10")
-            super().update(done, total, message)
-
     with pytest.raises(CancelledError):
-        ablate(study(data, cache, tmp_path, "l2=10"), CancelAt())
+        ablate(study(data, cache, tmp_path, "l2=10"), CancelAt("l2=10"))
     ablate(study(data, cache, tmp_path, "l2=10"), SilentProgress())
     assert [recipe.l2 for recipe in fits] == [1, 10, 10]
 

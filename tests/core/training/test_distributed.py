@@ -5,7 +5,6 @@ import json
 import psutil
 import pytest
 
-from core.cluster.connection import ClusterUse
 from core.errors import CancelledError, InputError
 from core.progress import CancelFlag, SilentProgress
 from core.training.ablation import Study, ablate
@@ -16,7 +15,7 @@ from core.training.learning_curve import CurveRequest, learning_curve
 from core.training.recipe import load_recipe
 from core.training.runs import read_metrics, read_run
 from core.training.techniques import parse_variations
-from tests.core.cluster.local_ray import needs_ray, ray_head
+from tests.core.cluster.local_ray import connectable_head, needs_ray
 from tests.core.training.scenes import write_scenes
 
 NETWORK = ["encoder=efficientnet-lite0", "patch=64", "batch_size=4", "steps=2", "epochs=3", "decoder=unet"]
@@ -26,10 +25,8 @@ HEAD = ["encoder=efficientnet-lite0", "iterations=20"]
 
 @pytest.fixture(scope="module")
 def head():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        with ray_head() as started:
-            yield ClusterUse(started.address)
+    with connectable_head() as use:
+        yield use
 
 
 @pytest.fixture(scope="module")

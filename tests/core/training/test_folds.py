@@ -7,7 +7,7 @@ import torch
 
 from core.classes import UNLABELLED
 from core.errors import CancelledError, InputError
-from core.progress import CancelFlag, SilentProgress
+from core.progress import SilentProgress
 from core.training.bagging import average_heads
 from core.training.feature_cache import FeatureCache
 from core.training.fit import FitRequest, fit
@@ -15,6 +15,7 @@ from core.training.folds import PartProgress, part_tiles
 from core.training.recipe import load_recipe
 from core.training.runs import read_head, read_metrics, read_run
 from models.heads import EnsembleHead
+from tests.core.training.cancelling import CancelAt
 from tests.core.training.scenes import scene, write_pair, write_scenes
 
 QUICK = ["encoder=efficientnet-lite0", "iterations=30"]
@@ -34,17 +35,6 @@ def request(data, out, cache, *overrides, seed=0):
     return FitRequest(
         data=data, out=out, recipe=load_recipe("head", [*QUICK, *overrides]), device="cpu", cache=cache, seed=seed
     )
-
-
-class CancelAtMember(SilentProgress):
-    def __init__(self, name):
-        self._flag = CancelFlag()
-        super().__init__(self._flag)
-        self._name = name
-
-    def update(self, done, total, message):
-        self._flag.raised |= self._name in message
-        super().update(done, total, message)
 
 
 def test_groups_are_of_like_size_and_hold_each_class_evenly():
@@ -117,7 +107,7 @@ def test_two_fits_with_folds_are_equal_bit_for_bit_and_another_seed_parts_otherw
 
 def test_a_cancel_keeps_the_members_that_are_ready(tmp_path, data, cache):
     with pytest.raises(CancelledError):
-        fit(request(data, tmp_path / "run", cache, "folds=3"), CancelAtMember("Member 3"))
+        fit(request(data, tmp_path / "run", cache, "folds=3"), CancelAt("Member 3"))
     card = read_run(tmp_path / "run").card
     assert (card.state, card.measured["members"], card.validation) == ("cancelled", 2, None)
     assert read_head(tmp_path / "run").channels > 0
@@ -125,13 +115,13 @@ def test_a_cancel_keeps_the_members_that_are_ready(tmp_path, data, cache):
 
 def test_a_cancel_before_any_member_is_ready_keeps_nothing(tmp_path, data, cache):
     with pytest.raises(CancelledError):
-        fit(request(data, tmp_path / "run", cache, "folds=3"), CancelAtMember("Reading the features"))
+        fit(request(data, tmp_path / "run", cache, "folds=3"), CancelAt("Reading the features"))
     assert not (tmp_path / "run").exists()
 
 
 def test_a_cancel_within_the_first_member_keeps_its_best_so_far(tmp_path, data, cache):
     with pytest.raises(CancelledError):
-        fit(request(data, tmp_path / "run", cache, "folds=2", "iterations=100"), CancelAtMember("Training the head"))
+        fit(request(data, tmp_path / "run", cache, "folds=2", "iterations=100"), CancelAt("Training the head"))
     measured = read_run(tmp_path / "run").card.measured
     assert measured == {"members": 1, "fold_members": [], "cross_validation": None}
 

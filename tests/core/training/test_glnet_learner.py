@@ -5,7 +5,7 @@ import torch
 from core.classes import UNLABELLED
 from core.errors import CancelledError, InputError
 from core.inference.predict import load_segmenter
-from core.progress import CancelFlag, SilentProgress
+from core.progress import SilentProgress
 from core.training.feature_cache import FeatureCache
 from core.training.fit import FitRequest, fit
 from core.training.glnet_learner import stage_starts
@@ -14,25 +14,13 @@ from core.training.patch_batches import batches
 from core.training.patches import WorkingTile
 from core.training.recipe import PRESETS, load_recipe
 from core.training.runs import read_head, read_metrics, read_run
-from models import glnet, glnet_fpn
 from models.glnet import LOCAL, REFINED, WHOLE, GlnetNetwork
+from tests.core.training.cancelling import CancelAt
 from tests.core.training.scenes import scene, write_scenes
 
+pytestmark = pytest.mark.usefixtures("narrow_glnet")
+
 TINY = ["encoder=efficientnet-lite0", "weights=packaged", "patch=96", "batch_size=2", "steps=1", "epochs=3"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def narrow():
-    """Pyramids of few channels, and one thread: what is tested does not depend on their width."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(glnet_fpn, "PYRAMID", 16)
-        patch.setattr(glnet_fpn, "LEVEL", 8)
-        patch.setattr(glnet_fpn, "JOINED", 32)
-        patch.setattr(glnet, "JOINED", 32)
-        yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -120,18 +108,9 @@ def test_a_fit_goes_through_the_three_stages_predicts_and_resumes_bit_for_bit(tm
     assert probabilities.shape == (6, 128, 128)
     np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-4)
 
-    class CutAfterTwo(SilentProgress):
-        def __init__(self):
-            self._flag = CancelFlag()
-            super().__init__(self._flag)
-
-        def update(self, done, total, message):
-            self._flag.raised |= "epoch 3 of" in message
-            super().update(done, total, message)
-
     out = tmp_path / "cut"
     with pytest.raises(CancelledError):
-        fit(request(data, out, *one), CutAfterTwo())
+        fit(request(data, out, *one), CancelAt("epoch 3 of"))
     fit(request(data, out, *one, resume=True), SilentProgress())
     assert (out / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
 

@@ -7,12 +7,13 @@ from core.classes import UNLABELLED
 from core.cli import main
 from core.errors import CancelledError, InputError
 from core.labels.instances import count
-from core.progress import CancelFlag, SilentProgress
+from core.progress import SilentProgress
 from core.training import learning_curve as module
 from core.training.cross_validation import cross_validate
 from core.training.feature_cache import FeatureCache
 from core.training.learning_curve import CurveRequest, conclude, draw_share, fit_power_law, learning_curve
 from core.training.recipe import load_recipe
+from tests.core.training.cancelling import CancelAt
 from tests.core.training.scenes import only_a_patch, scene, write_pair, write_scenes
 
 QUICK = ["encoder=efficientnet-lite0", "iterations=10"]
@@ -163,17 +164,8 @@ def test_a_curve_is_measured_on_full_masks_and_goes_on_where_it_stopped(tmp_path
     monkeypatch.setattr(module, "cross_validate", counting)
     asked = request(data, labels, cache, tmp_path, shares=(25, 50, 100), seeds=(0,), target=0.99)
 
-    class CancelAtFull(SilentProgress):
-        def __init__(self):
-            self.flag = CancelFlag()
-            super().__init__(self.flag)
-
-        def update(self, done, total, message):
-            self.flag.raised |= message.startswith("100 %")
-            super().update(done, total, message)
-
     with pytest.raises(CancelledError):
-        learning_curve(asked, CancelAtFull())
+        learning_curve(asked, CancelAt("100 %"))
     assert len(json.loads(asked.out.read_text())["points"]) == 2
     found = learning_curve(asked, SilentProgress())
     assert len(scored) == 4  # two, the cancelled one, and that one again

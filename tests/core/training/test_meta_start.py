@@ -5,12 +5,13 @@ import torch
 
 from core.cli import main
 from core.errors import CancelledError, InputError
-from core.progress import CancelFlag, SilentProgress
+from core.progress import SilentProgress
 from core.training.feature_cache import FeatureCache
 from core.training.fit import FitRequest, fit
 from core.training.meta_start import learn_start
 from core.training.recipe import load_recipe
 from core.training.runs import read_head, read_metrics, read_run
+from tests.core.training.cancelling import CancelAt
 from tests.core.training.scenes import write_scenes
 
 QUICK = ["encoder=efficientnet-lite0", "iterations=10"]
@@ -66,17 +67,8 @@ def test_what_gives_no_start_is_told_in_one_sentence(tmp_path, data, cache, over
 
 
 def test_a_cancel_keeps_the_start_so_far(tmp_path, data, cache):
-    class CancelWhileLearning(SilentProgress):
-        def __init__(self):
-            self.flag = CancelFlag()
-            super().__init__(self.flag)
-
-        def update(self, done, total, message):
-            self.flag.raised |= message.startswith("Learning where to start")
-            super().update(done, total, message)
-
     with pytest.raises(CancelledError):
-        learn_start(request(data, tmp_path / "run", cache), CancelWhileLearning())
+        learn_start(request(data, tmp_path / "run", cache), CancelAt("Learning where to start"))
     assert read_run(tmp_path / "run").card.state == "cancelled"
     assert len(read_metrics(tmp_path / "run")) == 1
 

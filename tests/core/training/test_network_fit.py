@@ -20,6 +20,8 @@ from core.training.recipe import load_recipe
 from core.training.runs import list_runs, read_head, read_metrics, read_run
 from tests.core.training.scenes import scene, write_pair, write_scenes
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TINY = ["encoder=efficientnet-lite0", "patch=64", "batch_size=2", "steps=2", "epochs=3"]
 JUDGED = "validation_tiles=3"
 EVERYTHING = [
@@ -34,15 +36,6 @@ EVERYTHING = [
     "standardise=tile",
     "decoder=unet",
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Patches are tiny: a second thread would only wait for the first."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -90,6 +90,24 @@ def test_out_of_memory_halves_what_goes_through_at_once_and_the_step_stays_the_s
     ]
 
 
+def test_the_step_stays_the_same_where_the_loss_is_taken_at_a_quarter_of_the_size():
+    """Of the patches' labels one keeps all at that size, and one none: they weigh what is left of them."""
+    after = []
+    for at_once in (4, 1):
+        made, batch = learner(recipe(decoder="glnet-fpn", decoder_norm="none"))
+        rows = torch.arange(64) % 4
+        batch.classes[0, rows != 2] = UNLABELLED  # the middle of four, rounded up, is the third
+        batch.classes[1, rows == 2] = UNLABELLED
+        made.network.train()
+        made.micro_batch = at_once
+        loss = made.step(batch).loss
+        after.append((loss, [p.grad for p in made.network.other_parameters()]))
+    (one, whole), (other, parts) = after
+    assert other == pytest.approx(one, rel=1e-5)
+    for a, b in zip(parts, whole, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+
 def test_what_does_not_fit_at_all_is_said_in_a_sentence(monkeypatch):
     made, batch = learner(recipe())
     monkeypatch.setattr(made, "send", ShortOfMemory(made, 0))

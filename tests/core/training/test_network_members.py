@@ -6,7 +6,7 @@ import torch
 
 from core.errors import CancelledError, InputError
 from core.inference.predict import load_segmenter
-from core.progress import CancelFlag, SilentProgress
+from core.progress import SilentProgress
 from core.training.checkpoints import MEMBERS
 from core.training.feature_cache import FeatureCache
 from core.training.fit import FitRequest, fit
@@ -17,18 +17,12 @@ from core.training.run_archive import export_run, import_run
 from core.training.runs import read_head, read_metrics, read_run
 from models.network_ensemble import NetworkEnsemble
 from models.networks import SegmentationNetwork
+from tests.core.training.cancelling import CancelAt
 from tests.core.training.scenes import scene, write_scenes
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TINY = ["encoder=efficientnet-lite0", "patch=64", "batch_size=2", "steps=2", "epochs=2"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Patches are tiny: a second thread would only wait for the first."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -47,19 +41,6 @@ def whole(data, tmp_path_factory):
 def request(data, out, *overrides, **options):
     recipe = load_recipe("decoder", [*TINY, *overrides])
     return FitRequest(data=data, out=out, recipe=recipe, device="cpu", cache=FeatureCache(out.parent / "c"), **options)
-
-
-class CancelAt(SilentProgress):
-    """Cancels at the first message that has all these words."""
-
-    def __init__(self, *words):
-        self._flag = CancelFlag()
-        super().__init__(self._flag)
-        self._words = words
-
-    def update(self, done, total, message):
-        self._flag.raised |= all(word in message for word in self._words)
-        super().update(done, total, message)
 
 
 def weights(run):

@@ -62,6 +62,7 @@ def test_patches_too_small_for_a_decoder_are_told_with_the_least(decoder):
         (["standardise=training"], 9, "standardise", "cannot be scaled by one run's tiles"),
         (["more_resolutions_m=2,0.5"], 9, "more_resolutions_m", "named twice"),
         ([*SMALL, "folds=2", "members=2"], 9, "members", "folds or members, not both"),
+        ([*SMALL, "tile_metadata=true"], 9, "tile_metadata", "takes no metadata of the tile"),
     ],
 )
 def test_what_cannot_work_is_told_beside_its_setting_and_stops_the_start(settings, tiles, key, words):
@@ -91,6 +92,7 @@ def test_what_cannot_work_is_told_beside_its_setting_and_stops_the_start(setting
         (["folds=5", "members=5"], {}, "folds", "25 trainings"),
         (["pseudo_confidence=0.8"], {}, "pseudo_confidence", "without rounds"),
         (["views=d4"], {}, "views", "eight times"),
+        (["tile_metadata=true"], {}, "tile_metadata", "learn by heart"),
         (["weights=none"], {}, "weights", "learnt nothing yet"),
     ],
 )

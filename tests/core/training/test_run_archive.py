@@ -4,7 +4,11 @@ import zipfile
 
 import pytest
 
+from core.atomic import write_json
+from core.catalog.images import fingerprint
 from core.errors import InputError
+from core.inference.run_offsets import OFFSETS, read_offsets
+from core.inference.thresholds import FittedOffsets
 from core.training import run_archive
 from core.training.run_archive import archive_bytes, export_run, import_run
 from core.training.runs import list_runs, read_head, read_metrics, read_recipe, read_run
@@ -143,3 +147,33 @@ def test_a_full_disk_leaves_nothing(run, elsewhere, monkeypatch):
     with pytest.raises(InputError, match="free some disk space"):
         import_run(io.BytesIO(archive_bytes(run)), elsewhere)
     assert list_runs(elsewhere) == []
+
+
+def fitted(run, **changes):
+    """Offsets in a run's folder, as ``fit-offsets`` keeps them."""
+    told = {"offsets": (0.3, 0, 0, -0.2, 0, 0), "strength": 0.5, "before": 0.4, "after": 0.45, "pixels": 900}
+    offsets = FittedOffsets(**told, tiles={"9": "f9"}, weights=fingerprint(run / "weights.safetensors"))
+    write_json(run / OFFSETS, {**offsets.model_dump(mode="json"), **changes})
+
+
+def test_fitted_offsets_travel_with_their_run(run, elsewhere):
+    fitted(run)
+    taken = import_run(io.BytesIO(archive_bytes(run)), elsewhere)
+    assert read_offsets(taken.folder) == read_offsets(run)
+
+
+def test_offsets_of_other_weights_stay_behind_and_are_refused_in_an_archive(run, elsewhere):
+    fitted(run, weights="others")
+    archive = archive_bytes(run)
+    assert OFFSETS.encode() not in archive
+    spoilt = changed(archive, add=[(f"mine/{OFFSETS}", (run / OFFSETS).read_bytes())])
+    refused(spoilt, elsewhere, "offsets were fitted for other weights")
+
+
+@pytest.mark.parametrize("content", [b"{}", b"no json", b'{"offsets": [9, 0, 0, 0, 0, 0]}'])
+def test_spoilt_offsets_are_neither_exported_nor_taken_in(run, elsewhere, content):
+    archive = archive_bytes(run)
+    refused(changed(archive, add=[(f"mine/{OFFSETS}", content)]), elsewhere, "cannot be read; fit its offsets anew")
+    (run / OFFSETS).write_bytes(content)
+    with pytest.raises(InputError, match="fit its offsets anew"):
+        archive_bytes(run)

@@ -6,14 +6,15 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core.inference import store_space
+from core.inference import imported, store_space
+from core.inference.extent import Extent
 from core.inference.predict_tiles import KIND
 from core.inference.switches import Switches
 from core.jobs import queue
 from core.training.runs import list_runs
 from core.workspace import WORKSPACE_VARIABLE
 from tests.core.evaluation.masks import blobs, save
-from tests.pages.runs_on_disk import SIZE, add_run, keep_predictions, make_workspace
+from tests.pages.runs_on_disk import SIZE, add_run, all_tiles, keep_predictions, make_workspace
 
 PAGE = Path(__file__).parents[3] / "pages" / "browse.py"
 
@@ -85,6 +86,40 @@ def test_a_folder_that_is_not_there_is_said_and_cannot_be_started(workspace):
     assert app.button(key="predict_start").disabled
 
 
+def test_a_raster_is_predicted_with_a_refinement_and_refused_with_a_gate(workspace, tmp_path):
+    add_run(workspace, "first")
+    raster = tmp_path / "large.tif"
+    raster.touch()
+    app = open_page()
+    app.button_group(key="predict_what_all").set_value("raster").run()
+    app.text_input(key="predict_raster").set_value(str(raster)).run()
+    app.slider(key="predict_gate").set_value(5).run()
+    assert "without leaving classes out" in texts(app.warning)
+    assert app.button(key="predict_start").disabled
+    app.slider(key="predict_gate").set_value(0).run()
+    app.button_group(key="predict_refinement").set_value("crf").run()
+    app.button(key="predict_start").click().run()
+    (job,) = queue.jobs(workspace)
+    assert job.arguments[0] == "predict"
+    assert job.arguments[job.arguments.index("--data") + 1] == str(raster)
+    assert job.arguments[job.arguments.index("--refine") + 1] == "crf"
+
+
+def test_kept_predictions_are_a_layer_of_the_map_that_says_how_many_tiles_have_one(workspace):
+    add_run(workspace, "first")
+    keep_predictions(workspace, "first", wrong=0.1)
+    for path in workspace.predictions.glob("first/plain/1/[01]*"):
+        path.unlink()
+    app = open_page()
+    assert app.selectbox(key="map_layer_1").value == "nothing"
+    layers = app.selectbox(key="map_layer_1").options
+    app.selectbox(key="map_layer_1").set_value("given masks").run()
+    assert "6 of 6 tiles came with a mask" in texts(app.caption)
+    app.selectbox(key="map_layer_1").set_value(layers[2]).run()
+    assert not app.exception
+    assert "4 of 6 tiles have this prediction; the others stay plain." in texts(app.caption)
+
+
 def test_what_is_kept_can_be_laid_over_its_tile_and_deleted(workspace):
     add_run(workspace, "first")
     keep_predictions(workspace, "first", wrong=0.1, switches=Switches("none", "guided"))
@@ -111,3 +146,15 @@ def test_imported_masks_become_a_run_and_what_is_missing_is_said(workspace, tmp_
     assert not app.exception
     assert [run.name for run in list_runs(workspace.runs)] == ["foreign"]
     assert "Without a prediction: 0, 2" in texts(app.caption)
+
+
+def test_an_imported_mask_that_is_smaller_than_its_tile_lies_where_it_is_said_to(workspace, tmp_path):
+    save(tmp_path / "foreign", "1", blobs(1, (24, 30)))
+    app = open_page()
+    app.text_input(key="predict_import_folder_0").set_value(str(tmp_path / "foreign")).run()
+    app.number_input(key="predict_import_at_0_x").set_value(10).run()
+    app.number_input(key="predict_import_at_0_y").set_value(30).run()
+    app.button(key="predict_import").click().run()
+    (run,) = list_runs(workspace.runs)
+    tile = next(tile for tile in all_tiles(workspace) if tile.name == "1")
+    assert imported.extent(run.folder, tile.fingerprint) == Extent(30, 10, 24, 30)
