@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks import basics, few_labels
+from tests.benchmarks import ablation, basics, few_labels
 from tests.benchmarks.amount import Amount
 from tests.benchmarks.inference import report as inference
 from tests.benchmarks.labelling import report as labelling
@@ -37,6 +37,7 @@ CHAPTERS: dict[str, Callable[[Amount], str]] = {
     "refinement": basics.refinement,
     "one-tile": inference.tile,
     "leave-one-out": few_labels.leave_out,
+    "ablation": ablation.chapter,
     "cached-features": few_labels.cached,
     "lightgbm": few_labels.against_lightgbm,
     "monai-windows": inference.windows,
