@@ -5,8 +5,8 @@
 PYTHON    ?= python3
 PORT      ?= 8501
 WORKSPACE ?= workspace
-# One more than two cores: a test that starts a browser, a server or a cluster waits for it.
-TEST_WORKERS ?= 3
+# Processes that share the tests: as many as a small machine has cores.
+TEST_WORKERS ?= 2
 BIN       := .venv/bin
 STAMPS    := .stamps
 

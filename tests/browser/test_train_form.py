@@ -13,7 +13,7 @@ from core.tables import Tile
 from core.workspace import open_workspace
 from tests.browser.app_server import Server, start_server, stop_server
 
-LONG = 60_000  # milliseconds: two cores, and other work beside us
+LONG = 180_000  # milliseconds: two cores, and other work beside us
 
 pytestmark = pytest.mark.browser
 

@@ -323,10 +323,9 @@ def test_progress_tells_the_time_that_is_left(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_height(tmp_path):
-    """A raster 64 times as high takes less than one byte for each of its pixels more.
+    """Less than a byte for each further pixel: the whole picture, classes or scores would take 24, 8 or 190 MB.
 
-    How much the reader is ahead of the network at the worst moment is luck, and some megabytes here; whoever held the
-    picture, the classes or the scores of the whole raster would need 24, 8 or 190 of them.
+    How far the reader is ahead at the worst moment is luck, and some megabytes.
     """
     peaks = []
     for height in (1000, 64_000):

@@ -26,10 +26,14 @@ def script(root, looking):
     from core.workspace import open_workspace
     from pages.components import runs_table
 
-    st.page_link = lambda *_, **__: None  # there are no other pages here
     if looking and "runs_one" not in st.session_state:
         st.session_state["runs_one"] = True
     runs_table.runs_table(open_workspace(Path(root)))
+
+
+@pytest.fixture(autouse=True)
+def no_other_pages(monkeypatch):
+    monkeypatch.setattr("streamlit.page_link", lambda *_, **__: None)
 
 
 @pytest.fixture
