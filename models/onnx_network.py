@@ -17,8 +17,11 @@ from torch import Tensor, nn
 from models.checkpoint import TrainedNetwork
 from models.errors import ModelError
 from models.network_context import Context
+from models.same_padding import with_settled_padding
 
 OPSET = 17
+GRAPH = "2"
+"""Part of every kept model's name; a change in how graphs are written changes it."""
 AGREEMENT = 1e-3
 """How far the graph's logits may lie from torch's on the trial image, as a share of the greatest."""
 _TRIAL_SIDE = 128
@@ -59,7 +62,7 @@ def export_network(network: TrainedNetwork) -> bytes:
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")  # of tracing: the trial of OnnxNetwork checks what it warns of
             torch.onnx.export(
-                _Graph(network).eval(),
+                _Graph(with_settled_padding(network)).eval(),
                 inputs,
                 stream,  # type: ignore[arg-type]  # it takes a stream as well as a path
                 input_names=names,

@@ -14,8 +14,11 @@ from torch import Tensor, nn
 
 from models.encoders import Encoder
 from models.errors import ModelError
+from models.same_padding import with_settled_padding
 
 OPSET = 17
+GRAPH = "2"
+"""Part of every kept model's name; a change in how graphs are written changes it."""
 AGREEMENT = 1e-3
 """How far the graph's maps may lie from torch's on the trial image, as a share of the maps' largest value."""
 _TRIAL_SIDE = 128
@@ -27,7 +30,7 @@ class _Stages(nn.Module):
 
     def __init__(self, encoder: Encoder, count: int) -> None:
         super().__init__()
-        self.encoder, self.count = encoder, count
+        self.encoder, self.count = with_settled_padding(encoder), count
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         scaled = (images - self.encoder.mean) / self.encoder.std
@@ -36,7 +39,7 @@ class _Stages(nn.Module):
 
 
 def export_stages(encoder: Encoder, count: int) -> bytes:
-    """The first ``count`` stages of an encoder on the CPU as an ONNX model of any height and width.
+    """The first ``count`` stages of an encoder on the CPU as an ONNX model of any height and width it takes.
 
     Raises ``ModelError`` where the encoder has something that ONNX has no name for.
     """
@@ -69,12 +72,16 @@ class OnnxStages:
 
         Raises ``ModelError`` where it cannot be loaded or gives other maps.
         """
+        self._smallest = encoder.card.strides[-1]
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = _QUIET
-        options.enable_cpu_mem_arena = False  # it would hold on to a gigabyte between tiles
+        # Fresh memory for every map costs as much as the arithmetic, so it is held from run to run. Images come in
+        # several shapes: single maps are what can be taken again, not the plan of a whole run.
+        options.enable_mem_pattern = False
+        provider = ("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})
         try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(model, options, providers=[provider])
             self._check(encoder, count)
         except ModelError:
             raise
@@ -85,6 +92,13 @@ class OnnxStages:
         """As ``Encoder.forward``, for images on the CPU: uint8 or float32 in 0..255, ``(N, 3, H, W)``."""
         given = np.ascontiguousarray(images.float().numpy())
         return [torch.from_numpy(stage) for stage in self._session.run(None, {"images": given})]
+
+    def give_back_memory(self) -> None:
+        """Free what is held for the next images: some 0.5 GB after one of a megapixel."""
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        smallest = np.zeros((1, 3, self._smallest, self._smallest), np.float32)
+        self._session.run(None, {"images": smallest}, options)
 
     def _check(self, encoder: Encoder, count: int) -> None:
         shape = (1, 3, _TRIAL_SIDE, _TRIAL_SIDE + encoder.card.strides[-1])

@@ -19,6 +19,7 @@ from core.inference.switches import Switches
 from core.inference.tile_prediction import predict_tile
 from core.progress import PartProgress, Progress
 from core.training.feature_cache import FeatureCache
+from core.training.onnx_encoder import memory_held
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ OnTile = Callable[[int, Delivery], None]
 """Is given the number of a tile, from 0, and its prediction; keeps it."""
 
 
+@memory_held()
 def predict_many(
     images: Sequence[NamedImage], order: Order, on_tile: OnTile, progress: Progress, *, cluster: ClusterUse | None
 ) -> list[str]:

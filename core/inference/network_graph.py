@@ -12,7 +12,7 @@ from core.errors import NotSavedError
 from core.workspace import encoder_cache_folder
 from models.checkpoint import TrainedNetwork
 from models.errors import ModelError
-from models.onnx_network import OPSET, OnnxNetwork, export_network
+from models.onnx_network import GRAPH, OPSET, OnnxNetwork, export_network
 
 _logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def network_graph(network: TrainedNetwork, device: torch.device) -> OnnxNetwork 
 
 def _model(network: TrainedNetwork) -> bytes:
     folder = encoder_cache_folder() / "networks"
-    path = folder / f"{_digest(network)}-opset{OPSET}-onnx{onnx.__version__}-torch{torch.__version__}.onnx"
+    path = folder / f"{_digest(network)}-graph{GRAPH}-opset{OPSET}-onnx{onnx.__version__}-torch{torch.__version__}.onnx"
     try:
         model = path.read_bytes()
         path.touch()  # used last

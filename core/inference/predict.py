@@ -21,6 +21,7 @@ from core.training.cell_grid import CellGrid
 from core.training.feature_cache import FeatureCache, default_cache, holds_features, tile_features
 from core.training.features import AS_IT_IS, Features, choose_device
 from core.training.joined_features import Extractor, make_recipe_extractor
+from core.training.onnx_encoder import memory_held
 from core.training.runs import RunCard, is_ensemble, read_head, read_recipe, read_run
 from models.checkpoint import TrainedNetwork
 from models.heads import Head
@@ -60,6 +61,7 @@ class Segmenter:
     def _grid(self, image: NDArray[np.uint8], asked: Asked) -> CellGrid:
         return self.extractor.grid(_size(image), asked.get("metres_per_pixel", METRES_PER_PIXEL))
 
+    @memory_held()
     @torch.inference_mode()
     def _cell_logits(self, image: NDArray[np.uint8], grid: CellGrid, asked: Asked) -> torch.Tensor:
         chosen, features, progress = asked_views(asked), asked.get("features"), asked.get("progress")

@@ -20,6 +20,7 @@ from core.inference.windows import TooLargeError, is_out_of_memory
 from core.progress import Progress
 from core.training.cell_grid import CellGrid
 from core.training.features import Features
+from core.training.onnx_encoder import memory_held
 from models.heads import ConvolutionalHead, EnsembleHead, Head
 
 HALO = 96
@@ -54,6 +55,7 @@ class _Encoded:
     features: NDArray[np.float16] | None
 
 
+@memory_held()
 def predict_cells(
     segmenter: Segmenter,
     source: RasterSource,

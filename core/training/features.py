@@ -15,7 +15,7 @@ from core.errors import InputError
 from core.inference.tta import Dihedral, transforms
 from core.progress import Progress, SilentProgress
 from core.training.cell_grid import CellGrid, cell_grid
-from core.training.onnx_encoder import encode
+from core.training.onnx_encoder import encode, memory_held
 from models.encoders import Encoder, create_encoder
 from models.errors import ModelError
 
@@ -146,7 +146,9 @@ class FeatureExtractor:
         if self.grey:
             working = np.repeat(cv2.cvtColor(working, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
         moved = transform.forward(_aligned(working))
-        maps = self._encode(torch.from_numpy(moved), grid.cell, self._scaling(working), progress or SilentProgress())
+        scaling = self._scaling(working)
+        with memory_held():
+            maps = self._encode(torch.from_numpy(moved), grid.cell, scaling, progress or SilentProgress())
         rows, columns = grid.cells
         found = np.ascontiguousarray(transform.inverse(maps)[:, :rows, :columns])
         if not self.tile_metadata:

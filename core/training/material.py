@@ -25,6 +25,7 @@ from core.training.features import AS_IT_IS, Features
 from core.training.fitted import FitTask
 from core.training.joined_features import Extractor
 from core.training.linear import TrainingCells
+from core.training.onnx_encoder import memory_held
 from core.training.propagation import GRAIN, spread, with_spread
 from core.training.training_data import LabelledTile
 from models.heads import context_vectors
@@ -96,6 +97,7 @@ class Material:
     validation: tuple[Features, ...]
 
 
+@memory_held()
 def read_material(task: FitTask, source: TileSource) -> Material:
     """Read what the recipe's head learns from, computing the features that are not in the cache.
 

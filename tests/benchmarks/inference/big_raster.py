@@ -13,7 +13,6 @@ half a block on, is predicted once more, and the two are compared near the borde
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from core.catalog.images import read_image
 from core.catalog.sample import draw_scene
 from core.inference.tta import transforms
 from core.progress import SilentProgress
+from tests.benchmarks.memory import peak_mb
 
 TILE = 2448
 REAL_TILES = Path(__file__).resolve().parents[4] / "shared" / "data" / "deepglobe" / "land-train"
@@ -100,12 +100,11 @@ def _one(run: Path, raster: Path, out: Path) -> dict[str, float]:
     seconds, spent = time.perf_counter() - start, time.process_time() - spent
     with rasterio.open(raster) as source:
         megapixels = source.width * source.height / 1e6
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "seconds": seconds,
         "seconds_per_megapixel": seconds / megapixels,
         "cpu_seconds_per_megapixel": spent / megapixels,
-        "peak_mb": peak,
+        "peak_mb": peak_mb(),
     }
 
 

@@ -1,10 +1,11 @@
 import logging
+from pathlib import Path
 
 import pytest
 import torch
 
 from core.training import onnx_encoder
-from core.training.onnx_encoder import encode
+from core.training.onnx_encoder import encode, memory_held
 from models.encoders import create_encoder
 from models.errors import ModelError
 
@@ -72,3 +73,42 @@ def test_all_that_load_one_encoder_share_one_session_and_few_are_kept(encoder):
         encode(encoder, IMAGES, count)
         encode(create_encoder("efficientnet-lite0", "none"), IMAGES, count)
     assert len(onnx_encoder._SESSIONS) == 4
+
+
+def given_back(monkeypatch):
+    told = []
+    for session in onnx_encoder._SESSIONS.values():
+        monkeypatch.setattr(session, "give_back_memory", lambda: told.append("given back"))
+    return told
+
+
+def test_memory_is_given_back_when_the_last_who_holds_it_is_done(encoder, monkeypatch):
+    encode(encoder, IMAGES, 2)
+    told = given_back(monkeypatch)
+    with memory_held():
+        with memory_held():
+            encode(encoder, IMAGES, 2)
+        assert told == []
+    assert told == ["given back"]
+
+
+def test_memory_is_given_back_after_an_error(encoder, monkeypatch):
+    encode(encoder, IMAGES, 2)
+    told = given_back(monkeypatch)
+    with pytest.raises(RuntimeError, match="no tile"), memory_held():
+        raise RuntimeError("no tile")
+    assert told == ["given back"]
+
+
+def test_what_is_given_back_is_far_less_afterwards(encoder):
+    image = torch.zeros(1, 3, 1024, 1024, dtype=torch.uint8)
+    with memory_held():
+        encode(encoder, image, 2)
+        held = resident_bytes()
+    assert held - resident_bytes() > 100e6
+    assert agree(encode(encoder, IMAGES, 2), encoder(IMAGES)[:2])
+
+
+def resident_bytes():
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) * 1024
