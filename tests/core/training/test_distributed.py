@@ -4,6 +4,7 @@ import json
 
 import psutil
 import pytest
+import torch
 
 from core.errors import CancelledError, InputError
 from core.progress import CancelFlag, SilentProgress
@@ -27,6 +28,15 @@ HEAD = ["encoder=efficientnet-lite0", "iterations=20"]
 def head():
     with connectable_head() as use:
         yield use
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As many as a worker of the cluster has: the last digits of a sum depend on them."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(usual)
 
 
 @pytest.fixture(scope="module")
