@@ -25,6 +25,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from PIL import Image
+from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from core.atomic import write_bytes
@@ -76,7 +77,7 @@ _SIGNATURES = (
 )
 _END_MARKS = {Kind.JPEG: b"\xff\xd9", Kind.PNG: b"IEND\xaeB`\x82"}
 _TAIL_BYTES = 4096  # some writers pad a file behind its end mark
-_PNG_PALETTE, _PNG_COLOURS = 3, (2, 6)  # colour types of the PNG specification, section 11.2.1
+_PNG_PALETTE, _PNG_COLOURS, _PNG_WITH_ALPHA = 3, (2, 6), (4, 6)  # colour types of the PNG specification, section 11.2.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,24 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     pixels = _decode(path, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     rgb = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     return rgb.astype(np.uint8, copy=False) if rgb.dtype == np.uint8 else _to_rgb(np.moveaxis(rgb, -1, 0), None)
+
+
+def read_valid(path: Path) -> NDArray[np.bool_] | None:
+    """Where an image shows something: ``(height, width)`` bool, or None where it does everywhere.
+
+    It does not where a TIFF has no data, or an image's alpha is 0. Raises ``InputError`` as ``read_image`` does.
+    """
+    kind = _kind(path)
+    if kind is Kind.TIFF:
+        with _open_tiff(path) as source:
+            if all(MaskFlags.all_valid in flags for flags in source.mask_flag_enums):
+                return None
+            valid = np.asarray(source.dataset_mask() > 0)
+    elif kind is Kind.PNG and _png_header(path)[3] in _PNG_WITH_ALPHA:
+        valid = _decode(path, cv2.IMREAD_UNCHANGED)[..., -1] > 0
+    else:
+        return None
+    return None if valid.all() else valid
 
 
 def read_mask(path: Path, shape: tuple[int, int]) -> DecodedMask:

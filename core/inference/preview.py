@@ -61,7 +61,8 @@ def cut(said: MeanLook, tile: TileImage, place: tuple[int, int]) -> Piece:
         inner.append(slice(start - first, stop - first))
     pixels = np.ascontiguousarray(tile.pixels[outer[0], outer[1]])
     probabilities = np.ascontiguousarray(said.probabilities[:, outer[0], outer[1]])
-    piece = TileImage(pixels, tile.metres_per_pixel, tile.fingerprint)
+    valid = None if tile.valid is None else tile.valid[outer[0], outer[1]]
+    piece = TileImage(pixels, tile.metres_per_pixel, tile.fingerprint, valid)
     return Piece(piece, MeanLook(probabilities, said.presence), (inner[0], inner[1]))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.catalog.images import fingerprint, read_image, read_info
+from core.catalog.images import fingerprint, read_image, read_info, read_valid
 from core.classes import UNLABELLED, ClassRaster
 from core.inference.compact import CompactProbabilities
 from core.inference.enlarging import most_probable
@@ -30,11 +30,15 @@ from core.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class TileImage:
-    """A decoded tile: ``pixels`` (height, width, 3) uint8 RGB, metres a pixel as (y, x), its file's fingerprint."""
+    """A decoded tile: ``pixels`` (height, width, 3) uint8 RGB, metres a pixel as (y, x), its file's fingerprint.
+
+    ``valid`` (height, width) tells where it shows something, None for everywhere; elsewhere it has no class.
+    """
 
     pixels: NDArray[np.uint8]
     metres_per_pixel: tuple[float, float]
     fingerprint: str
+    valid: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class MeanLook:
 def open_tile(path: Path) -> TileImage:
     """Decode a tile. Raises ``InputError`` when the image cannot be read."""
     info = read_info(path)
-    return TileImage(read_image(path), (info.metres_per_pixel_y, info.metres_per_pixel_x), fingerprint(path))
+    metres = (info.metres_per_pixel_y, info.metres_per_pixel_x)
+    return TileImage(read_image(path), metres, fingerprint(path), read_valid(path))
 
 
 def voices(segmenters: Sequence[AnySegmenter]) -> list[tuple[Segmenter | NetworkSegmenter, float]]:
@@ -134,7 +139,7 @@ def finish(
         probabilities = gate_absent(probabilities, said.presence, switches.gate)
     probabilities = refined(probabilities, tile.pixels, switches, metres_per_pixel=tile.metres_per_pixel)
     watch.lap(REFINING)
-    raster = decided(probabilities, switches, metres_per_pixel=tile.metres_per_pixel)
+    raster = decided(probabilities, switches, metres_per_pixel=tile.metres_per_pixel, valid=tile.valid)
     watch.lap(DECIDING)
     return raster, probabilities
 

@@ -31,9 +31,9 @@ from core.catalog.sample import draw_scene
 from core.inference.tta import transforms
 from core.progress import SilentProgress
 from tests.benchmarks.memory import peak_mb
+from tests.benchmarks.real_tiles import REAL_TILES
 
 TILE = 2448
-REAL_TILES = Path(__file__).resolve().parents[4] / "shared" / "data" / "deepglobe" / "land-train"
 NEAR = 16
 """Pixels on each side of a border that count as near it."""
 SEEDS = (0, 1, 2, 3)

@@ -7,7 +7,7 @@ import rasterio
 from PIL import Image
 from rasterio.transform import from_origin
 
-from core.catalog.images import fingerprint, read_image, read_info, read_mask, write_mask
+from core.catalog.images import fingerprint, read_image, read_info, read_mask, read_valid, write_mask
 from core.classes import PALETTE, IndexOrder, encode_colours, encode_indices
 from core.errors import InputError
 from tests.core.catalog.pictures import blocks, noise, write_picture, write_png_header
@@ -140,6 +140,26 @@ def test_nodata_and_not_a_number_do_not_disturb_the_stretch(tmp_path: Path) -> N
     band[5, :100] = np.nan
     _write_tiff(tmp_path / "a.tif", np.stack([band] * 3), nodata=-9999)
     assert abs(int(read_image(tmp_path / "a.tif")[9, 500, 0]) - 127) <= 2
+
+
+def test_pixels_without_data_or_with_an_alpha_of_0_are_told_apart(tmp_path: Path) -> None:
+    seen = np.ones(SHAPE, np.bool_)
+    seen[3:7] = False
+    bands = np.moveaxis(np.where(seen[..., None], np.maximum(noise(), 1), 0).astype(np.uint8), -1, 0)
+    _write_tiff(tmp_path / "nodata.tif", bands, nodata=0)
+    cv2.imwrite(str(tmp_path / "alpha.png"), np.dstack([noise(), np.where(seen, 255, 0).astype(np.uint8)]))
+    for name in ("nodata.tif", "alpha.png"):
+        valid = read_valid(tmp_path / name)
+        assert valid is not None
+        assert (valid == seen).all()
+
+
+def test_an_image_that_shows_something_everywhere_has_no_such_mask(tmp_path: Path) -> None:
+    _write_tiff(tmp_path / "plain.tif", np.moveaxis(noise(), -1, 0))
+    _write_tiff(tmp_path / "full.tif", np.full((3, *SHAPE), 7, np.uint8), nodata=0)
+    cv2.imwrite(str(tmp_path / "opaque.png"), np.dstack([noise(), np.full(SHAPE, 255, np.uint8)]))
+    cv2.imwrite(str(tmp_path / "a.jpg"), noise())
+    assert [read_valid(tmp_path / name) for name in ("plain.tif", "full.tif", "opaque.png", "a.jpg")] == [None] * 4
 
 
 def test_a_mask_comes_back_as_it_was_written(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 from rasterio.transform import from_origin
 
 from core.catalog.catalogue import collections, index_folder
 from core.catalog.images import read_mask
+from core.classes import UNLABELLED
 from core.cluster.connection import ClusterUse
 from core.cluster.fan_out import Outcome
 from core.errors import CancelledError, InputError
@@ -83,6 +85,18 @@ def test_a_tile_with_a_place_on_the_ground_is_predicted_in_that_place(trained, t
     assert np.abs(bands.sum(axis=0) - 255).max() <= 3
     sure = bands.max(axis=0) > 200
     assert np.array_equal(bands.argmax(axis=0)[sure], written[sure])
+
+
+def test_where_a_tile_shows_nothing_it_gets_no_class(trained, tmp_path):
+    workspace, _ = trained
+    image, _ = scene(5)
+    alpha = np.full((SIZE, SIZE), 255, np.uint8)
+    alpha[40:60] = 0
+    (tmp_path / "data").mkdir()
+    Image.fromarray(np.dstack([image, alpha])).save(tmp_path / "data" / "5_sat.png")
+    predict(workspace, tmp_path / "data", tmp_path / "out", switches=Switches(min_region=200))
+    written = read_mask(tmp_path / "out" / "5_mask.png", shape=(SIZE, SIZE)).raster
+    assert ((written == UNLABELLED) == (alpha == 0)).all()
 
 
 def test_several_runs_give_the_mean_of_their_probabilities(trained):
