@@ -21,6 +21,10 @@ from core.tables import Collection, Tile
 
 SPLIT_COLOURS = {"train": "#2fae84", "val": "#e8912d", "test": "#a873e0"}
 SELECTED_COLOUR = "#ffffff"
+_NO_SEAMS = (
+    ".leaflet-container img.leaflet-tile { width: 257px !important; height: 257px !important; mix-blend-mode: normal; }"
+)
+"""Map tiles of 256 overlap by a pixel: between two zoom levels they are scaled, and the ground would show through."""
 MAX_MAGNIFICATION = 2  # Leaflet zooms above 0: one pixel of a tile as 4 x 4 on screen
 
 
@@ -104,8 +108,8 @@ def _base_map(collection: Collection, mosaic: Mosaic) -> folium.Map:
     _tile_layer(MapLayer("Images", images, 1.0), mosaic).add_to(view)
     view.fit_bounds(bounds, padding=(6, 6))
     ground = "rgb({}, {}, {})".format(*GROUND)
-    style = f"<style>.leaflet-container {{ background: {ground}; border-radius: 10px; }} body {{ margin: 0; }}</style>"
-    view.get_root().header.add_child(folium.Element(style), name="tilewright_ground")
+    style = f".leaflet-container {{ background: {ground}; border-radius: 10px; }} body {{ margin: 0; }} {_NO_SEAMS}"
+    view.get_root().header.add_child(folium.Element(f"<style>{style}</style>"), name="tilewright_ground")
     return view
 
 
