@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from core.cluster_cli import add_cluster_commands
+from core.drift_cli import add_drift_commands
 from core.errors import CancelledError, InputError
+from core.evaluation_cli import add_evaluation_commands, add_workspace_evaluation_commands
 from core.fit_options import add_cluster_options, add_fit_options, cluster_use, fit_request
 from core.label_cli import add_label_commands
 from core.model_cli import add_model_commands
@@ -71,33 +73,17 @@ def _rate_test(options: argparse.Namespace, progress: Progress) -> dict[str, Any
     return find_rate(fit_request(options), progress)
 
 
-def _evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    from core.evaluation.evaluate import evaluate_folder
-    from core.evaluation.report import write_report
-
-    result = evaluate_folder(options.truth, options.predictions, progress)
-    if options.report:
-        write_report(result, options.report)
-    return result
-
-
-def _compare(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    from core.evaluation.compare import compare_folders
-
-    return compare_folders(options.truth, options.a, options.b, progress)
-
-
 def _demo(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     from core.demo import run_demo
 
     return run_demo(options.out, progress)
 
 
-def _evaluate_run(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    from core.evaluation.held_out import evaluate_run
+def _confidence_run(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    from core.evaluation.confidence import confidence_run
     from core.workspace import open_workspace
 
-    return evaluate_run(
+    return confidence_run(
         open_workspace(options.workspace),
         run=options.run,
         collection_id=options.collection,
@@ -166,14 +152,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     add_predict_command(command)
 
-    evaluate = command("evaluate", _evaluate, "Score predicted masks against true ones.")
-    evaluate.add_argument("--truth", type=Path, required=True)
-    evaluate.add_argument("--predictions", type=Path, required=True)
-    evaluate.add_argument("--report", type=Path, metavar="FILE.html")
-
-    compare = command("compare", _compare, "Compare two folders of predicted masks against the same truth.")
-    for name in ("--truth", "--a", "--b"):
-        compare.add_argument(name, type=Path, required=True)
+    add_evaluation_commands(command)
 
     demo = command("demo", _demo, "The whole loop on synthetic tiles, with a table of scores.")
     demo.add_argument("--out", type=Path, default=Path("demo"))
@@ -184,11 +163,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_app_commands(command: Callable[[str, Command, str], argparse.ArgumentParser]) -> None:
     """What the app runs in processes of their own, on a workspace."""
-    held_out = command("evaluate-run", _evaluate_run, "Predict and score a run on a collection's held-out tiles.")
-    held_out.add_argument("--workspace", type=Path)
-    held_out.add_argument("--run", required=True, help="a run's name in the workspace")
-    held_out.add_argument("--collection", type=int, required=True)
-    add_switch_options(held_out)
+    add_workspace_evaluation_commands(command)
+
+    sure = command("confidence-run", _confidence_run, "Judge how honest a run's confidence is on held-out tiles.")
+    sure.add_argument("--workspace", type=Path)
+    sure.add_argument("--run", required=True, help="a run's name in the workspace")
+    sure.add_argument("--collection", type=int, required=True)
+    add_switch_options(sure)
 
     facts = command("queue-facts", _queue_facts, "Look at a collection's tiles, to order what to label next.")
     facts.add_argument("--workspace", type=Path)
@@ -201,6 +182,7 @@ def _add_app_commands(command: Callable[[str, Command, str], argparse.ArgumentPa
     add_run_commands(command)
     add_model_commands(command)
     add_study_commands(command)
+    add_drift_commands(command)
     add_cluster_commands(command)
 
     work = command("work", _work, "Run the queued jobs of a workspace; the app starts this by itself.")

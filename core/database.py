@@ -21,7 +21,7 @@ from core.errors import InputError, NotSavedError
 from core.tables import Base
 
 BUSY_TIMEOUT_MS = 20_000
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Kept in SQLite's ``user_version``; raise it with every change of the tables, and add the step to ``_MIGRATIONS``."""
 
 
@@ -41,6 +41,7 @@ _MIGRATIONS = {
         "ALTER TABLE job ADD COLUMN worked_seconds DOUBLE NOT NULL DEFAULT 0",
         "UPDATE job SET place = id",
     ),
+    3: (),  # place_to_mend and truth_judgement are new
 }
 """What leads from a version to the next, beside the tables that are new in it."""
 

@@ -179,6 +179,53 @@ class LiveScore(Base):
     made: Mapped[datetime] = mapped_column(default=now)
 
 
+class PlaceToMend(Base):
+    """A region where a run took one class for another, sent to the labelling queue by somebody."""
+
+    __tablename__ = "place_to_mend"
+    __table_args__ = (Index("place_to_mend_by_tile", "tile_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tile_id: Mapped[int] = mapped_column(ForeignKey("tile.id", ondelete="CASCADE"))
+    run: Mapped[str]
+    true_class: Mapped[int]
+    predicted: Mapped[int]  # 255: unlabelled
+    top: Mapped[int]
+    left: Mapped[int]
+    height: Mapped[int]
+    width: Mapped[int]
+    pixels: Mapped[int]
+    annotator: Mapped[str]
+    created: Mapped[datetime] = mapped_column(default=now)
+
+
+class TruthJudgement(Base):
+    """What a person says of a region where a run confidently contradicts the given mask.
+
+    ``mask`` is the region's pixels in its box, packed to bits by ``numpy.packbits`` and compressed by zlib: it outlives
+    the run.
+    """
+
+    __tablename__ = "truth_judgement"
+    __table_args__ = (UniqueConstraint("tile_id", "mask_fingerprint", "region"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tile_id: Mapped[int] = mapped_column(ForeignKey("tile.id", ondelete="CASCADE"))
+    mask_fingerprint: Mapped[str]  # of the given mask that was judged: another one is another matter
+    region: Mapped[str]  # tells it from others: its classes, box and pixels
+    run: Mapped[str]
+    true_class: Mapped[int]
+    predicted: Mapped[int]
+    top: Mapped[int]
+    left: Mapped[int]
+    height: Mapped[int]
+    width: Mapped[int]
+    pixels: Mapped[int]
+    confidence: Mapped[float]
+    mask: Mapped[bytes] = mapped_column(LargeBinary)
+    verdict: Mapped[str]  # model wrong, label wrong, ambiguous
+    annotator: Mapped[str]
+    created: Mapped[datetime] = mapped_column(default=now)
+
+
 class Job(Base):
     """One command line, waiting, running, paused or ended."""
 

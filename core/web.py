@@ -13,6 +13,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from core.catalog.routes import tile_routes
+from core.evaluation.compare_routes import compare_routes
+from core.evaluation.error_routes import error_routes
 from core.inference.prediction_routes import prediction_routes
 from core.jobs.export_routes import export_routes
 from core.labels.history_routes import history_routes
@@ -38,6 +40,8 @@ def web_routes(workspace: Workspace) -> list[BaseRoute]:
         *export_routes(workspace),
         *suggestion_routes(workspace),
         *prediction_routes(workspace),
+        *error_routes(workspace),
+        *compare_routes(workspace),
         Mount("/assets/components", _Revalidated(directory=ASSETS / "components", check_dir=False)),
         Mount("/vendor", StaticFiles(directory=VENDOR, check_dir=False)),
     ]

@@ -9,7 +9,16 @@ from core.catalog.catalogue import collections
 from core.tables import Collection
 from core.training.runs import Run, list_runs
 from core.workspace import Workspace, open_workspace
-from pages.components import evaluate_scores
+from pages.components import (
+    evaluate_areas,
+    evaluate_confidence,
+    evaluate_confusion,
+    evaluate_curves,
+    evaluate_drift,
+    evaluate_leaderboard,
+    evaluate_scores,
+    evaluate_truth,
+)
 from pages.components.evaluate_choice import Choice
 from pages.components.offset_choice import Subject
 from pages.components.switches import choose_switches
@@ -19,6 +28,13 @@ HERE = Path(__file__).resolve().parent
 
 SECTIONS: dict[str, Callable[[Choice], None]] = {
     "Scores": evaluate_scores.section,
+    "Leaderboard": evaluate_leaderboard.section,
+    "Confusion": evaluate_confusion.section,
+    "Confidence": evaluate_confidence.section,
+    "Truth": evaluate_truth.section,
+    "Drift": evaluate_drift.section,
+    "Areas": evaluate_areas.section,
+    "Curves": evaluate_curves.section,
 }
 
 

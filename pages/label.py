@@ -11,6 +11,7 @@ from core.tables import Tile
 from core.workspace import Workspace, open_workspace
 from pages.components.label_bar import label_bar
 from pages.components.label_desk import Desk, annotator, go, rename
+from pages.components.label_mending import places_to_look_at
 from pages.components.label_queue import chosen_queue
 from pages.components.paint_canvas import paint_canvas
 
@@ -32,6 +33,7 @@ def page() -> None:
     st.query_params["tile"] = str(current.id)
     desk = Desk(workspace, current, annotator(), is_opinion=st.query_params.get("opinion") == "1")
     label_bar(desk)
+    places = places_to_look_at(desk)
     work = work_status.work(workspace, current.id)
     paint_canvas(
         current,
@@ -40,6 +42,7 @@ def page() -> None:
         ahead=[place.tile.id for place in chosen_queue(desk).places[:_AHEAD]],
         opinion=desk.is_opinion,
         work=f"{work.status}\n{work.comment}",
+        places=places,
         on_opinion=lambda is_opinion: go(current.id, opinion=is_opinion),
         on_annotator=rename,
         key="paint",

@@ -15,6 +15,7 @@ from streamlit.navigation.page import StreamlitPage
 from core.errors import InputError
 from core.system import system_line
 from core.workspace import open_workspace
+from pages.components.class_palette import palette_choice
 from pages.components.jobs import job_badge
 
 HERE = Path(__file__).resolve().parent
@@ -80,6 +81,7 @@ def _sidebar() -> None:
     st.caption("Workspace")
     st.markdown(f":material/folder_open: **{workspace.name}**", help=str(workspace.root))
     job_badge(workspace)
+    palette_choice(workspace)
     st.caption(system_line().sentence)
 
 

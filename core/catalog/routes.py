@@ -21,8 +21,9 @@ from core.catalog import catalogue, thumbnails
 from core.catalog.images import read_image, read_mask
 from core.catalog.mosaic import GROUND, ZOOM_OFFSET, Mosaic, lay_out, render
 from core.catalog.pyramid import MAP_TILE, LevelCache, Levels, cut, encode_jpeg, max_zoom
-from core.classes import CLASS_COUNT, PALETTE, UNLABELLED, ClassRaster
+from core.classes import CLASS_COUNT, UNLABELLED, ClassRaster
 from core.errors import InputError
+from core.screen_colours import Palette, parse_palette, raster_colours
 from core.tables import Collection, Tile
 from core.workspace import Workspace
 
@@ -141,7 +142,8 @@ class _TileServer:
             level = next((level for level in reversed(levels) if max(level.shape) >= side), levels[0])
             scale = side / longest
             size = (max(1, round(tile.width * scale)), max(1, round(tile.height * scale)))
-            return mask_png(np.asarray(cv2.resize(level, size, interpolation=cv2.INTER_NEAREST), np.uint8))
+            resized = np.asarray(cv2.resize(level, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+            return mask_png(resized, asked_palette(request))
 
         return cached_picture(request, "image/png", tile.mask_fingerprint or "", draw)
 
@@ -151,7 +153,10 @@ class _TileServer:
 
     def collection_mask_tile(self, request: Request) -> Response:
         canvas = np.full((MAP_TILE, MAP_TILE), UNLABELLED, np.uint8)
-        return self._draw_collection(request, "image/png", canvas, self._read_mask, mask_png)
+        palette = asked_palette(request)
+        return self._draw_collection(
+            request, "image/png", canvas, self._read_mask, lambda raster: mask_png(raster, palette)
+        )
 
     def _draw_collection(
         self,
@@ -229,10 +234,15 @@ def cached_picture(request: Request, media_type: str, version: str, draw: Callab
     return Response(draw(), media_type=media_type, headers=headers)
 
 
-def mask_png(raster: ClassRaster) -> bytes:
+def asked_palette(request: Request) -> Palette:
+    """The colours that an address asks for by ``?palette=``; DeepGlobe's where it does not."""
+    return parse_palette(request.query_params.get("palette", ""))
+
+
+def mask_png(raster: ClassRaster, palette: Palette = Palette.DEEPGLOBE) -> bytes:
     """A class raster as palette PNG, unlabelled transparent."""
     image = Image.fromarray(raster)
-    image.putpalette(PALETTE.tobytes())
+    image.putpalette(raster_colours(palette).tobytes())
     stream = BytesIO()
     image.save(stream, "PNG", compress_level=1, transparency=_VISIBLE)
     return stream.getvalue()

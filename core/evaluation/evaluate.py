@@ -9,10 +9,13 @@ import numpy as np
 
 from core.catalog.discover import discover, find_mask, natural_key
 from core.catalog.images import read_info, read_mask
+from core.classes import CLASS_NAMES, ClassRaster
 from core.errors import InputError
+from core.evaluation.boundaries import BoundaryCounts, count_boundaries
+from core.evaluation.boundary_scores import boundary_summary
 from core.evaluation.confusion import Confusion, count
-from core.evaluation.intervals import score_intervals
-from core.evaluation.scores import AVERAGING_RULE, from_confusion
+from core.evaluation.intervals import METHOD, score_intervals
+from core.evaluation.scores import DEFAULT_RULE, RULES, UnlabelledRule, averaging, from_confusion, under_rule
 from core.inference.extent import Extent
 from core.progress import Progress
 
@@ -29,65 +32,143 @@ class MaskPair:
     judged: Extent | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """The masks of every tile that has both, the tiles of the truth without a prediction, and how many predictions no
+    truth is there for.
+    """
+
+    pairs: tuple[MaskPair, ...]
+    missing: tuple[str, ...]
+    without_truth: int
+
+
+@dataclass(frozen=True, slots=True)
+class TileCounts:
+    """All that is counted of one tile: its ``(6, 7)`` confusion, and what lies near the borders of its classes."""
+
+    confusion: Confusion
+    boundary: BoundaryCounts
+
+
 def evaluate_folder(truth: Path, predictions: Path, progress: Progress) -> dict[str, Any]:
     """Score every tile of ``truth`` by its mask in ``predictions``; the result is JSON-able (see ``summarise``).
 
     ``truth`` holds ``<id>_mask.png`` files, or is a folder of tiles in any layout that ``discover`` knows;
     ``predictions`` holds ``<id>_mask.png`` (or other masks that ``find_mask`` finds), in the palette or as class
-    indices. Predictions of tiles without a truth are left out and counted under ``predictions_without_truth``.
+    indices. Tiles without a prediction are left out and named under ``missing_predictions`` and in the note;
+    predictions of tiles without a truth are counted under ``predictions_without_truth``. ``by_rule`` has the scores
+    by both rules for pixels predicted unlabelled.
 
-    Raises ``InputError`` when a folder is missing or holds no mask, no tile is in both, a tile of ``truth`` has no
-    prediction or one of another size, a mask cannot be read, or no pixel of the truth is labelled.
+    Raises ``InputError`` when a folder is missing or holds no mask, no tile is in both, a prediction has another size
+    than its tile, a mask cannot be read, or no pixel of the truth is labelled.
     """
-    pairs, without_truth = pair_masks(truth, predictions)
-    matrices = []
-    for index, pair in enumerate(pairs):
-        progress.update(index, len(pairs), f"Scoring tile {pair.tile}")
-        matrices.append(count_pair(pair))
-    progress.update(len(pairs), len(pairs), f"Scored {len(pairs)} tiles")
-    if not any(matrix.sum() for matrix in matrices):
+    found = pair_masks(truth, predictions)
+    counts = []
+    for index, pair in enumerate(found.pairs):
+        progress.update(index, len(found.pairs), f"Scoring tile {pair.tile}")
+        counts.append(count_tile(pair))
+    progress.update(len(found.pairs), len(found.pairs), f"Scored {len(found.pairs)} tiles")
+    if not any(one.confusion.sum() for one in counts):
         raise InputError(f"No pixel of the masks in {truth} is labelled, so nothing can be scored; label some first.")
+    result = summarise_counts([pair.tile for pair in found.pairs], counts)
     return {
-        **summarise([pair.tile for pair in pairs], matrices),
+        **result,
+        "note": " ".join(filter(None, [missing_note(found.missing), result["note"]])) or None,
+        "by_rule": by_rule(result),
         "truth": str(truth),
         "predictions": str(predictions),
-        "predictions_without_truth": without_truth,
+        "missing_predictions": list(found.missing),
+        "predictions_without_truth": found.without_truth,
     }
 
 
-def summarise(tiles: Sequence[str], matrices: Sequence[Confusion]) -> dict[str, Any]:
+def summarise_counts(
+    tiles: Sequence[str], counts: Sequence[TileCounts], rule: UnlabelledRule = DEFAULT_RULE
+) -> dict[str, Any]:
+    """What ``summarise`` says, with the figures near the borders of the classes."""
+    return summarise(tiles, [one.confusion for one in counts], rule=rule, boundaries=[one.boundary for one in counts])
+
+
+def summarise(
+    tiles: Sequence[str],
+    matrices: Sequence[Confusion],
+    *,
+    rule: UnlabelledRule = DEFAULT_RULE,
+    boundaries: Sequence[BoundaryCounts] | None = None,
+) -> dict[str, Any]:
     """Everything that is said of a prediction of these tiles, from one ``(6, 7)`` confusion matrix a tile.
 
     Keys: ``tiles`` (their number), the scores of ``Scores``, ``confusion`` (6 rows, the true classes; 7 columns, the
     predicted classes and last predicted unlabelled; pixels), ``interval`` (``miou`` and ``iou`` by class, each
-    ``[low, high]`` at 95 %), ``note`` (a warning, or None), ``averaging`` (the rule, in words), and ``per_tile`` with
-    the name, scores and confusion of each tile. Raises ``ValueError`` without tiles.
+    ``[low, high]`` at 95 %) and its ``method``, ``note`` (a warning, or None), ``averaging`` (in words) and ``rule``
+    (for pixels predicted unlabelled), ``spread`` (over tiles: ``spread_over_tiles``), and ``per_tile`` with the name,
+    scores and confusion of each tile; with ``boundaries`` also ``boundary`` (``boundary_summary``) and each tile's
+    counts. Raises ``ValueError`` without tiles.
     """
-    total: Confusion = np.stack(matrices).sum(axis=0)
-    intervals = score_intervals(matrices)
-    return {
+    intervals = score_intervals(matrices, rule)
+    total: Confusion = under_rule(np.stack(matrices).sum(axis=0), rule)
+    rows = [_of_tile(tile, matrix, rule) for tile, matrix in zip(tiles, matrices, strict=True)]
+    result = {
         "tiles": len(tiles),
         **from_confusion(total).as_dict(),
         "confusion": total.tolist(),
         "interval": {
             "miou": list(intervals.miou) if intervals.miou else None,
             "iou": {name: list(interval) for name, interval in intervals.iou.items()},
+            "method": METHOD,
         },
         "note": intervals.note,
-        "averaging": AVERAGING_RULE,
-        "per_tile": [_of_tile(tile, matrix) for tile, matrix in zip(tiles, matrices, strict=True)],
+        "averaging": averaging(rule),
+        "rule": rule,
+        "spread": spread_over_tiles(rows),
+        "per_tile": rows,
     }
+    if boundaries is not None:
+        result["boundary"] = boundary_summary(boundaries, matrices, rule)
+        for row, counts in zip(rows, boundaries, strict=True):
+            row["boundary"] = counts.as_dict()
+    return result
 
 
-def restrict(result: dict[str, Any], tiles: Collection[str]) -> dict[str, Any]:
-    """The result of ``summarise`` for some of its tiles; keys that are not of ``summarise`` stay as they are.
+def restrict(
+    result: dict[str, Any], tiles: Collection[str] | None = None, *, rule: UnlabelledRule | None = None
+) -> dict[str, Any]:
+    """The result of ``summarise`` for some of its tiles (None: for all), or by another rule (None: by the same).
 
-    Raises ``ValueError`` when none of the tiles is in the result.
+    Keys that are not of ``summarise`` stay as they are. Raises ``ValueError`` when none of the tiles is in the result.
     """
-    rows = [row for row in result["per_tile"] if row["tile"] in tiles]
+    rows = [row for row in result["per_tile"] if tiles is None or row["tile"] in tiles]
     if not rows:
         raise ValueError("none of these tiles is in the result")
-    return {**result, **summarise([row["tile"] for row in rows], [tile_confusion(row) for row in rows])}
+    counted = all("boundary" in row for row in rows)
+    again = summarise(
+        [row["tile"] for row in rows],
+        [tile_confusion(row) for row in rows],
+        rule=rule or result.get("rule", DEFAULT_RULE),
+        boundaries=[BoundaryCounts.from_dict(row["boundary"]) for row in rows] if counted else None,
+    )
+    return {**result, **again}
+
+
+def by_rule(result: dict[str, Any]) -> dict[str, Any]:
+    """The scores of a result by each rule for pixels predicted unlabelled, without their intervals."""
+    total: Confusion = np.sum([tile_confusion(row) for row in result["per_tile"]], axis=0)
+    return {rule: from_confusion(total, rule).as_dict() for rule in RULES}
+
+
+def spread_over_tiles(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How the scores of single tiles lie, from entries of ``per_tile``: ``miou``, and ``iou`` by class.
+
+    Each has ``tiles`` (how many have the score: those whose truth has the class), ``median``, ``p5`` (the 5th
+    percentile, interpolated) and ``worst``; ``miou`` is None where no tile has a labelled pixel.
+    """
+    of_class = {name: [row["iou"][name] for row in rows if name in row["iou"]] for name in CLASS_NAMES}
+    means = [row["miou"] for row in rows if row["miou"] is not None]
+    return {
+        "miou": _spread(means) if means else None,
+        "iou": {name: _spread(values) for name, values in of_class.items() if values},
+    }
 
 
 def tile_confusion(row: dict[str, Any]) -> Confusion:
@@ -95,30 +176,32 @@ def tile_confusion(row: dict[str, Any]) -> Confusion:
     return np.asarray(row["confusion"], np.int64)
 
 
-def pair_masks(truth: Path, predictions: Path) -> tuple[list[MaskPair], int]:
-    """The masks of every tile of ``truth``, by name, and the number of predictions that no truth is there for.
+def missing_note(missing: Sequence[str]) -> str | None:
+    """A warning of the tiles that were left out for want of a prediction, else None."""
+    if not missing:
+        return None
+    named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    return f"Scored on the tiles that have a prediction; without one, and left out: {named}."
 
-    Raises ``InputError`` when a folder is missing or empty of masks, no tile is in both, or one is not predicted.
+
+def pair_masks(truth: Path, predictions: Path) -> Pairing:
+    """The masks of every tile of ``truth`` that has a prediction.
+
+    Raises ``InputError`` when a folder is missing or empty of masks, or no tile is in both.
     """
     true_masks = find_true_masks(truth)
     if not predictions.is_dir():
         raise InputError(f"The folder of predictions {predictions} does not exist; give one with <id>_mask.png files.")
     found = {name: find_mask(predictions, name) for name in true_masks}
-    missing = [name for name, path in found.items() if path is None]
+    missing = tuple(name for name, path in found.items() if path is None)
     if len(missing) == len(true_masks):
         raise InputError(
             f"No tile of {truth} has a prediction in {predictions}; predictions are named like the truth, "
             f"for example {missing[0]}{_MASK_ENDING}."
         )
-    if missing:
-        others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise InputError(
-            f"Tile {missing[0]}{others} of {truth} has no prediction in {predictions}; predict it too, or score "
-            "against a folder without its mask."
-        )
     without_truth = _direct_masks(predictions).keys() - true_masks.keys()
-    pairs = [MaskPair(name, true_masks[name], path) for name, path in found.items() if path is not None]
-    return pairs, len(without_truth)
+    pairs = tuple(MaskPair(name, true_masks[name], path) for name, path in found.items() if path is not None)
+    return Pairing(pairs, missing, len(without_truth))
 
 
 def find_true_masks(folder: Path) -> dict[str, Path]:
@@ -139,6 +222,17 @@ def find_true_masks(folder: Path) -> dict[str, Path]:
 
 def count_pair(pair: MaskPair) -> Confusion:
     """The confusion of one tile. Raises ``InputError`` when a mask cannot be read or their sizes differ."""
+    return count(*_rasters(pair))
+
+
+def count_tile(pair: MaskPair) -> TileCounts:
+    """All that is counted of one tile. Raises ``InputError`` as ``count_pair`` does."""
+    truth, prediction = _rasters(pair)
+    return TileCounts(count(truth, prediction), count_boundaries(truth, prediction))
+
+
+def _rasters(pair: MaskPair) -> tuple[ClassRaster, ClassRaster]:
+    """The true and the predicted class raster of the part that is judged."""
     true, predicted = read_info(pair.truth), read_info(pair.prediction)
     if (true.width, true.height) != (predicted.width, predicted.height):
         raise InputError(
@@ -146,9 +240,10 @@ def count_pair(pair: MaskPair) -> Confusion:
             f"is {predicted.width} x {predicted.height}; save the prediction at the size of the tile."
         )
     shape = (true.height, true.width)
-    rasters = [read_mask(path, shape=shape).raster for path in (pair.truth, pair.prediction)]
-    truth, prediction = rasters if pair.judged is None else map(pair.judged.crop, rasters)
-    return count(truth, prediction)
+    truth, prediction = (read_mask(path, shape=shape).raster for path in (pair.truth, pair.prediction))
+    if pair.judged is None:
+        return truth, prediction
+    return np.ascontiguousarray(pair.judged.crop(truth)), np.ascontiguousarray(pair.judged.crop(prediction))
 
 
 def _direct_masks(folder: Path) -> dict[str, Path]:
@@ -157,8 +252,8 @@ def _direct_masks(folder: Path) -> dict[str, Path]:
     return {name: folder / f"{name}{_MASK_ENDING}" for name in names if name and not name.startswith(".")}
 
 
-def _of_tile(tile: str, matrix: Confusion) -> dict[str, Any]:
-    scores = from_confusion(matrix)
+def _of_tile(tile: str, matrix: Confusion, rule: UnlabelledRule) -> dict[str, Any]:
+    scores = from_confusion(matrix, rule)
     return {
         "tile": tile,
         "accuracy": scores.accuracy,
@@ -167,3 +262,8 @@ def _of_tile(tile: str, matrix: Confusion) -> dict[str, Any]:
         "labelled_pixels": int(matrix.sum()),
         "confusion": matrix.tolist(),
     }
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any]:
+    low, middle = np.quantile(values, [0.05, 0.5])
+    return {"tiles": len(values), "median": float(middle), "p5": float(low), "worst": float(min(values))}

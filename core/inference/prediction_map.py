@@ -12,7 +12,7 @@ from core.catalog.catalogue import collection, tiles
 from core.catalog.images import read_mask
 from core.catalog.mosaic import ZOOM_OFFSET, Mosaic, lay_out, render
 from core.catalog.pyramid import MAP_TILE, LevelCache, Levels
-from core.catalog.routes import cached_picture, mask_png
+from core.catalog.routes import asked_palette, cached_picture, mask_png
 from core.catalog.thumbnails import MASK_THUMBNAIL_SIZE
 from core.classes import UNLABELLED, ClassRaster
 from core.errors import InputError
@@ -56,7 +56,7 @@ class PredictionMap:
         def draw() -> bytes:
             canvas = np.full((MAP_TILE, MAP_TILE), UNLABELLED, np.uint8)
             render(mosaic, zoom, x, y, read=read, canvas=canvas)
-            return mask_png(canvas)
+            return mask_png(canvas, asked_palette(request))
 
         return cached_picture(request, "image/png", place_version(place), draw)
 

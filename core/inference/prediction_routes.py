@@ -17,11 +17,13 @@ from starlette.routing import BaseRoute, Route
 
 from core.catalog.catalogue import collection, tile, tiles
 from core.catalog.images import read_mask
+from core.catalog.routes import asked_palette, mask_png
 from core.errors import InputError
 from core.inference import store
 from core.inference.prediction_files import mask_geotiff
 from core.inference.prediction_map import PredictionMap, place_version
 from core.inference.switches import PLAIN_KEY, Switches
+from core.screen_colours import Palette
 from core.workspace import Workspace
 
 FORMATS = ("png", "geotiff")
@@ -52,27 +54,32 @@ def prediction_routes(workspace: Workspace) -> list[BaseRoute]:
         where = request.path_params
         try:
             shown = tile(workspace, where["tile_id"])
-            place = _place(workspace, where["run"], where["key"], shown.collection_id)
+            place = prediction_folder(workspace, where["run"], where["key"], shown.collection_id)
         except InputError as error:
             return _missing(str(error))
         path = place / f"{shown.name}_mask.png"
         if not path.is_file():
             return _missing("This prediction has not been made yet.")
-        return FileResponse(path, media_type="image/png", headers={"Cache-Control": "no-cache"})
+        palette, fresh = asked_palette(request), {"Cache-Control": "no-cache"}
+        if palette is Palette.DEEPGLOBE:
+            return FileResponse(path, media_type="image/png", headers=fresh)
+        raster = read_mask(path, (shown.height, shown.width)).raster
+        return Response(mask_png(raster, palette), media_type="image/png", headers=fresh)
 
     drawn = PredictionMap(workspace)
 
     def map_tile(request: Request) -> Response:
         where = request.path_params
         try:
-            return drawn.answer(request, _place(workspace, where["run"], where["key"], where["collection_id"]))
+            place = prediction_folder(workspace, where["run"], where["key"], where["collection_id"])
+            return drawn.answer(request, place)
         except InputError as error:
             return _missing(str(error))
 
     def packed(request: Request) -> Response:
         where, form = request.path_params, request.query_params.get("format", FORMATS[0])
         try:
-            place = _place(workspace, where["run"], where["key"], where["collection_id"])
+            place = prediction_folder(workspace, where["run"], where["key"], where["collection_id"])
             if form not in FORMATS:
                 raise InputError(f"Predictions are packed as {' or '.join(FORMATS)}, not as {form[:20]!r}.")
             path = _pack(workspace, place, where["collection_id"], form)
@@ -88,7 +95,8 @@ def prediction_routes(workspace: Workspace) -> list[BaseRoute]:
     ]
 
 
-def _place(workspace: Workspace, run: str, key: str, collection_id: int) -> Path:
+def prediction_folder(workspace: Workspace, run: str, key: str, collection_id: int) -> Path:
+    """The folder that an address names. Raises ``InputError`` for a run that is not there and no key of switches."""
     store.run_folder(workspace, run)
     if not _KEY.fullmatch(key):
         raise InputError("There are no such switches; reload the page.")

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.classes import PALETTE, ClassRaster
+from core.classes import ClassRaster
 from core.inference.switches import Switches
 from core.inference.tile_prediction import MeanLook, TileImage, finish
+from core.screen_colours import Palette, raster_colours
 
 SIDE = 512
 """Pixels of the piece that is shown."""
@@ -79,10 +80,10 @@ def try_switches(piece: Piece, switches: Switches) -> Tried:
     return Tried(before, after, float((before != after).mean()), seconds)
 
 
-def picture(piece: Piece, raster: ClassRaster | None) -> NDArray[np.uint8]:
-    """The piece's image (height, width, 3) uint8 RGB, with the colours of a class raster over it where one is given."""
+def picture(piece: Piece, raster: ClassRaster | None, palette: Palette = Palette.DEEPGLOBE) -> NDArray[np.uint8]:
+    """The piece's image (height, width, 3) uint8 RGB, with a class raster in a palette over it where one is given."""
     image = piece.tile.pixels[piece.inner]
     if raster is None:
         return np.ascontiguousarray(image)
-    mixed = image * (1 - _COVER) + PALETTE[raster] * _COVER
+    mixed = image * (1 - _COVER) + raster_colours(palette)[raster] * _COVER
     return np.asarray(mixed.round(), np.uint8)

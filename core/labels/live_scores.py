@@ -18,7 +18,7 @@ MAX_POINTS = 200
 
 @dataclass(frozen=True, slots=True)
 class HeldOutScore:
-    """Mean IoU over held-out tiles with its 95 % interval, from a bootstrap over whole tiles, and how many."""
+    """Mean IoU over held-out tiles with its 95 % interval over whole tiles, and how many."""
 
     miou: float
     low: float

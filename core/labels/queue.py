@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from core.catalog.catalogue import labelled_tile_ids, tiles
 from core.classes import CLASS_NAMES
-from core.labels import queue_rules, tile_locks, time_spent, work_status
+from core.labels import mending, queue_rules, tile_locks, time_spent, work_status
 from core.labels.amounts import LabelSource, amounts
 from core.labels.queue_facts import Facts, KnownFacts, known_facts
 from core.labels.queue_rules import ACCOUNTS, Judged, Rule
@@ -120,6 +120,13 @@ class _Situation:
         return [(spent.get(tile_id, 0.0), self.known.by_tile.get(tile_id)) for tile_id in done]
 
     @property
+    def mistakes(self) -> list[tuple[list[str], int]]:
+        """Of the waiting tiles: what was sent from Evaluate, each place in words, and their pixels together."""
+        sent = mending.places_to_mend(self.workspace, self.collection_id)
+        places = [sent.get(tile.id, []) for tile in self.waiting]
+        return [([mending.mistake_of(one).words for one in some], sum(one.pixels for one in some)) for some in places]
+
+    @property
     def instances(self) -> list[int]:
         """Labelled instances per class on all tiles."""
         counted = amounts(self.workspace, self.members, LabelSource.PAINTED)
@@ -138,6 +145,7 @@ _JUDGES: dict[Rule, Callable[[_Situation], list[Judged]]] = {
     Rule.RAREST: lambda now: queue_rules.judge_rarest(now.facts, now.instances),
     Rule.DIVERSE: lambda now: queue_rules.judge_diversity(now.facts, now.labelled, count=DIVERSE_AHEAD),
     Rule.WORTH: _by_worth,
+    Rule.MEND: lambda now: queue_rules.judge_mending(now.mistakes),
 }
 
 

@@ -13,7 +13,6 @@ alone gives the embeddings: such facts have no uncertainty and no shares.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,17 +20,14 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from core.catalog.catalogue import collection, tiles
-from core.catalog.images import fingerprint, read_image
+from core.catalog.images import fingerprint
 from core.classes import CLASS_COUNT
 from core.errors import InputError
 from core.inference import imported, store
-from core.inference.predict import AnySegmenter, Segmenter
+from core.inference.tile_observer import TileObserver
 from core.progress import Progress
 from core.tables import Tile, TileFacts, now
-from core.training.feature_cache import FeatureCache, tile_features
 from core.training.features import Features
-from core.training.joined_features import Extractor, make_recipe_extractor
-from core.training.recipe import load_recipe
 from core.training.runs import list_runs, weights_file
 from core.workspace import Workspace
 
@@ -104,18 +100,18 @@ def compute_facts(workspace: Workspace, *, collection_id: int, run: str | None, 
     A cancel keeps the tiles that are done. Raises ``InputError`` for an unknown run or collection, ``CancelledError``.
     """
     members = tiles(workspace, collection(workspace, collection_id).id)
-    source = _Source.open(workspace, run)
+    observer, made_by = TileObserver.open(workspace, run), _made_by(workspace, run)
     with workspace.database.read() as session:
         kept = {row.tile_id: row.fingerprint for row in session.scalars(select(TileFacts))}
     left_out = []
     computed = 0
     for index, tile in enumerate(members):
         progress.update(index, len(members), f"Looking at tile {tile.name}")
-        mark = f"{tile.fingerprint}-{source.made_by}-{source.extractor.identity}"
+        mark = f"{tile.fingerprint}-{made_by}-{observer.extractor.identity}"
         if kept.get(tile.id) == mark:
             continue
         try:
-            row = source.look(tile, progress)
+            row = _look(observer, tile, progress)
         except InputError as error:
             left_out.append(str(error))
             continue
@@ -127,48 +123,14 @@ def compute_facts(workspace: Workspace, *, collection_id: int, run: str | None, 
     return {"tiles": len(members), "computed": computed, "run": run, "left_out": left_out}
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """What looks at the tiles: a run, or the encoder of the usual recipe alone.
-
-    A run of a network sees pixels, so the embeddings beside it are the usual encoder's.
-    """
-
-    made_by: str
-    extractor: Extractor
-    cache: FeatureCache
-    segmenter: AnySegmenter | None
-
-    @classmethod
-    def open(cls, workspace: Workspace, run: str | None) -> "_Source":
-        cache = FeatureCache(workspace.features)
-        made_by = _made_by(workspace, run)
-        segmenter = None if run is None else store.open_segmenter(workspace, run)
-        if not isinstance(segmenter, Segmenter):
-            return cls(made_by, make_recipe_extractor(load_recipe(), device="auto"), cache, segmenter)
-        return cls(made_by, segmenter.extractor, cache, segmenter)
-
-    def look(self, tile: Tile, progress: Progress) -> TileFacts:
-        """The facts of one tile, but for its id and where they come from."""
-        image = read_image(Path(tile.image_path))
-        metres = (tile.metres_per_pixel_y, tile.metres_per_pixel_x)
-        grid = self.extractor.grid((tile.height, tile.width), metres)
-        features = tile_features(
-            self.cache,
-            self.extractor,
-            fingerprint=tile.fingerprint,
-            grid=grid,
-            read=lambda: image,
-            progress=progress,
-        )
-        found = TileFacts(uncertainty=0.0, class_shares=[], embedding=embedding(features).tobytes(), made=now())
-        if self.segmenter is not None:
-            probabilities = self.segmenter.cell_probabilities(
-                image, metres_per_pixel=metres, features=features, fingerprint=tile.fingerprint
-            )
-            found.uncertainty = mean_entropy(probabilities)
-            found.class_shares = [float(share) for share in probabilities.mean(axis=(1, 2), dtype=np.float64)]
-        return found
+def _look(observer: TileObserver, tile: Tile, progress: Progress) -> TileFacts:
+    """The facts of one tile, but for its id and where they come from."""
+    seen = observer.observe(tile, progress)
+    found = TileFacts(uncertainty=0.0, class_shares=[], embedding=embedding(seen.features).tobytes(), made=now())
+    if seen.probabilities is not None:
+        found.uncertainty = mean_entropy(seen.probabilities)
+        found.class_shares = [float(share) for share in seen.probabilities.mean(axis=(1, 2), dtype=np.float64)]
+    return found
 
 
 def mean_entropy(probabilities: NDArray[np.float32]) -> float:

@@ -5,6 +5,7 @@ the given order) and a reason in a few words.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -35,6 +36,7 @@ class Rule(StrEnum):
     RAREST = "rarest class first"
     DIVERSE = "most diverse"
     WORTH = "worth per minute"
+    MEND = "mistakes sent from Evaluate"
 
 
 Needs = Literal["nothing", "embedding", "run"]
@@ -88,6 +90,12 @@ ACCOUNTS: dict[Rule, Account] = {
         "gain per cost: Haertel and others 2008, Return on investment for active learning; effective number: Hill 1973",
         "run",
     ),
+    Rule.MEND: Account(
+        "The tile with the largest area of mistakes that somebody sent here from a confusion matrix.",
+        "the sum of the pixels of its places; tiles without any come last",
+        "",
+        "nothing",
+    ),
 }
 
 
@@ -106,6 +114,16 @@ def draw_lots(names: Sequence[str], *, seed: int) -> list[Judged]:
     """A random order that stays the same when tiles join or leave."""
     drawn = [hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8] for name in names]
     return [Judged(int.from_bytes(lot, "big") / 2**64, "drawn by lot") for lot in drawn]
+
+
+def judge_mending(mistakes: Sequence[tuple[Sequence[str], int]]) -> list[Judged]:
+    """Of each tile: what was taken for what at each of its places, in words, and how many pixels they have together."""
+    return [
+        Judged(pixels, f"{' and '.join(dict.fromkeys(words))}, {len(words)} {'place' if len(words) == 1 else 'places'}")
+        if words
+        else Judged(math.nan, "nothing was sent of it")
+        for words, pixels in mistakes
+    ]
 
 
 def judge_uncertainty(facts: Sequence[Facts | None]) -> list[Judged]:

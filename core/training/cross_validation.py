@@ -62,12 +62,14 @@ def cross_validate(
     device: str = "auto",
     cache: FeatureCache | None = None,
     only: Sequence[str] = (),
+    groups: Sequence[Sequence[str]] = (),
     on_fold: OnFold | None = None,
 ) -> CrossValidation:
     """Fit and judge fold by fold, each run in a temporary folder.
 
     ``labels`` None learns from the masks beside the images. Where the recipe names ``train_tiles`` these alone take
-    part; ``only`` judges fewer tiles than take part. The same ``seed`` parts the tiles alike. Raises ``InputError``
+    part; ``only`` judges fewer tiles than take part. The same ``seed`` parts the tiles alike; ``groups`` are parts by
+    the names of their tiles, in place of ``folds``. Raises ``InputError``
     where fewer than two tiles have a mask, there are fewer than folds, or a fit refuses its labels; ``CancelledError``.
     """
     tiles = judged_tiles(data, recipe)
@@ -75,7 +77,8 @@ def cross_validate(
         raise InputError(
             f"{folds} folds need as many tiles with a mask, and {data} has {len(tiles)}; take fewer folds."
         )
-    parts = _parts(tiles, folds, seed)
+    names = [tile.name for tile in tiles]
+    parts = [[names.index(name) for name in group] for group in groups] or _parts(tiles, folds, seed)
     if only:
         parts = [kept for part in parts if (kept := [index for index in part if tiles[index].name in only])]
     cache = cache or default_cache()

@@ -274,6 +274,7 @@ def measure_point(request: dict[str, Any], device: str, progress: Progress) -> d
         "miou": found.scores.miou or 0.0,
         "iou": found.scores.iou,
         "seconds": round(found.seconds, 2),
+        "tiles": {name: matrix.tolist() for name, matrix in found.matrices.items()},
     }
 
 

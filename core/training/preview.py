@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.catalog.images import read_image, read_info, read_mask
-from core.classes import CLASS_COUNT, PALETTE, ClassRaster
+from core.classes import CLASS_COUNT, ClassRaster
 from core.inference.tta import transforms
+from core.screen_colours import Palette, class_colours
 from core.training.augmentation import preview
 from core.training.cell_grid import cell_grid
 from core.training.patches import working_classes, working_image
@@ -20,10 +21,18 @@ _DARK = (20, 20, 20)
 
 
 def patch_pictures(
-    image_path: Path, mask_path: Path, recipe: Recipe, *, seed: int, count: int, side: int
+    image_path: Path,
+    mask_path: Path,
+    recipe: Recipe,
+    *,
+    seed: int,
+    count: int,
+    side: int,
+    palette: Palette = Palette.DEEPGLOBE,
 ) -> list[Picture]:
     """``count`` patches of a labelled tile as a network is trained on them, ``(side, side, 3)`` uint8 RGB each.
 
+    Their labels are outlined in the colours of ``palette``.
     Raises ``InputError`` when image or mask cannot be read.
     """
     info = read_info(image_path)
@@ -31,10 +40,10 @@ def patch_pictures(
     grid = cell_grid((info.height, info.width), metres_per_pixel=metres, resolution_m=recipe.resolution_m)
     image = working_image(read_image(image_path), grid)
     classes = working_classes(read_mask(mask_path, shape=grid.size).raster, grid)
-    return [outlined(*patch, side=side) for patch in preview(image, classes, recipe, seed, count)]
+    return [outlined(*patch, side=side, palette=palette) for patch in preview(image, classes, recipe, seed, count)]
 
 
-def outlined(image: Picture, classes: ClassRaster, *, side: int) -> Picture:
+def outlined(image: Picture, classes: ClassRaster, *, side: int, palette: Palette = Palette.DEEPGLOBE) -> Picture:
     """A patch at ``(side, side, 3)`` with a line in each class's colour inside the edge of its labels.
 
     A dark line lies beneath, so that the colours show on any ground.
@@ -42,10 +51,11 @@ def outlined(image: Picture, classes: ClassRaster, *, side: int) -> Picture:
     picture = np.ascontiguousarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA))
     labels = cv2.resize(classes, (side, side), interpolation=cv2.INTER_NEAREST)
     width = max(1, side // 160)
+    colours = class_colours(palette)
     for index in range(CLASS_COUNT):
         contours, _ = cv2.findContours((labels == index).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(picture, contours, -1, _DARK, 2 * width + 1)
-        cv2.drawContours(picture, contours, -1, [int(value) for value in PALETTE[index]], width)
+        cv2.drawContours(picture, contours, -1, colours[index], width)
     return np.asarray(picture, np.uint8)
 
 

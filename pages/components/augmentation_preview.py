@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from core.errors import InputError
 from core.inference.tta import transforms
+from core.screen_colours import Palette
 from core.tables import Tile
 from core.training.preview import patch_pictures, view_pictures
 from core.training.recipe import Recipe
+from pages.components.class_palette import screen_palette
 from pages.components.legend import class_legend
 from pages.components.problems import plain
 
@@ -58,12 +60,21 @@ def _pictures(tile: Tile, mask: Path, recipe: Recipe) -> list[NDArray[np.uint8]]
     with st.spinner("Cutting patches ..."):
         if recipe.kind != "network":
             return _views(tile.image_path, tile.fingerprint, recipe)
-        return _patches(tile.image_path, str(mask), mask.stat().st_mtime_ns, recipe, st.session_state.get(_SEED, 0))
+        seed, changed = st.session_state.get(_SEED, 0), mask.stat().st_mtime_ns
+        return _patches(tile.image_path, str(mask), changed, recipe, seed, palette=screen_palette())
 
 
 @st.cache_data(show_spinner=False, max_entries=16, hash_funcs={Recipe: Recipe.model_dump_json})
-def _patches(image: str, mask: str, changed: int, recipe: Recipe, seed: int) -> list[NDArray[np.uint8]]:  # noqa: ARG001
-    return patch_pictures(Path(image), Path(mask), recipe, seed=seed, count=COUNT, side=_SIDE)
+def _patches(
+    image: str,
+    mask: str,
+    changed: int,  # noqa: ARG001
+    recipe: Recipe,
+    seed: int,
+    *,
+    palette: Palette,
+) -> list[NDArray[np.uint8]]:
+    return patch_pictures(Path(image), Path(mask), recipe, seed=seed, count=COUNT, side=_SIDE, palette=palette)
 
 
 @st.cache_data(show_spinner=False, max_entries=16, hash_funcs={Recipe: Recipe.model_dump_json})

@@ -20,6 +20,7 @@ from core.inference.preview import Piece, cut, least_sure_places, picture, try_s
 from core.inference.switches import Switches
 from core.inference.tile_prediction import MeanLook, open_tile
 from core.tables import Tile
+from pages.components.class_palette import screen_palette
 from pages.components.legend import class_legend
 from pages.components.problems import plain
 
@@ -85,8 +86,8 @@ def _before_and_after(piece: Piece, switches: Switches, *, key: str) -> None:
     tried = try_switches(piece, switches)
     shown = (
         ("Image", picture(piece, None)),
-        ("Before", picture(piece, tried.before)),
-        ("After", picture(piece, tried.after)),
+        ("Before", picture(piece, tried.before, screen_palette())),
+        ("After", picture(piece, tried.after, screen_palette())),
     )
     for column, (title, pixels) in zip(st.columns(3, gap="small"), shown, strict=True):
         column.image(pixels, caption=title, width="stretch")

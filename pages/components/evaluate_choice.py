@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from core.evaluation.held_out import HeldOut, held_out, kept_evaluation
+from core.evaluation.scores import RULES, UnlabelledRule
 from core.inference.switches import Switches
 from core.tables import Collection, Tile
 from core.training.runs import Run
@@ -14,6 +15,7 @@ from core.workspace import Workspace
 from pages.components.evaluation_job import evaluation_active, evaluation_under_way, start_evaluation
 from pages.components.jobs import job_list
 from pages.components.offset_choice import Subject
+from pages.components.problems import plain
 from pages.components.switches import describe, explain
 
 
@@ -53,9 +55,15 @@ def judged(choice: Choice) -> Judged | None:
 def _nothing_held_out(judged: HeldOut, run: Run) -> None:
     if judged.trained_on:
         st.warning(
-            f"Run {run.name} trained on every tile of this collection that has a mask ({names_of(judged.trained_on)}). "
-            "Train it on fewer tiles, or choose another collection.",
+            f"Run {plain(run.name)} trained on every tile of this collection that has a mask "
+            f"({names_of(judged.trained_on)}). Train it on fewer tiles, or choose another collection.",
             icon=":material/warning:",
+        )
+    elif judged.missing:
+        st.info(
+            f"Run {plain(run.name)} was imported and has nothing of a tile with a mask; import masks of these tiles, "
+            "or choose another collection.",
+            icon=":material/info:",
         )
     else:
         st.info(
@@ -77,7 +85,7 @@ def _say_what_is_judged(judged: HeldOut) -> None:
 def _offer(choice: Choice, *, tiles: int) -> None:
     """The button that starts the job, and the jobs while one runs."""
     workspace, run, collection, switches = choice.workspace, choice.run, choice.collection, choice.switches
-    st.info(f"Not computed yet for {run.name} with {describe(switches)}.", icon=":material/hourglass_empty:")
+    st.info(f"Not computed yet for {plain(run.name)} with {describe(switches)}.", icon=":material/hourglass_empty:")
     st.caption(explain(switches, Subject(workspace, collection, run.name)))
     if st.button(
         f"Evaluate on {tiles} tiles",
@@ -93,7 +101,21 @@ def _offer(choice: Choice, *, tiles: int) -> None:
         job_list(workspace, key="evaluate_jobs")
 
 
+def choose_rule(key: str) -> UnlabelledRule:
+    """The switch between the two rules for pixels that are predicted unlabelled."""
+    chosen: UnlabelledRule = st.segmented_control(
+        "Pixels predicted unlabelled",
+        RULES,
+        default=RULES[0],
+        required=True,
+        key=key,
+        help="Pixels that have a truth, but for which the run says nothing (abstained, or an imported mask with gaps). "
+        "Pixels without a truth are always left out.",
+    )
+    return chosen
+
+
 def names_of(names: Sequence[str], limit: int = 12) -> str:
-    """Names in a row, and how many more there are."""
+    """Names in a row, escaped for Markdown, and how many more there are."""
     rest = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + rest
+    return plain(", ".join(names[:limit])) + rest

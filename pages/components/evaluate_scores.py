@@ -1,6 +1,7 @@
-"""Evaluate, Scores: the figures of one run on its held-out tiles, by class and by tile."""
+"""Evaluate, Scores: the figures of one run on its held-out tiles, by class and by tile, and near the borders."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -8,17 +9,22 @@ import streamlit as st
 
 from core.catalog.splits import SPLITS
 from core.classes import CLASS_NAMES
-from core.evaluation.evaluate import restrict
-from core.evaluation.report import report_html
+from core.evaluation.evaluate import by_rule, restrict
+from core.evaluation.exports import csv_text, json_text
+from core.evaluation.run_report import run_report_html
 from core.inference.prediction_routes import prediction_url
 from core.inference.switches import Switches
 from core.tables import Tile
-from pages.components.confusion_matrix import EXPLANATIONS, READINGS, confusion_figure
-from pages.components.evaluate_choice import Choice, judged
+from pages.components.evaluate_choice import Choice, Judged, choose_rule, judged
+from pages.components.evaluation_job import evaluation_under_way, start_evaluation
 from pages.components.image_pair import Panel, image_panels, truth_address
 from pages.components.legend import class_legend
-from pages.components.scores_chart import scores_figure, scores_table
+from pages.components.problems import plain
+from pages.components.scores_chart import CHART_BAR, borders_table, scores_figure, scores_table, spread_figure
 from pages.components.switches import describe
+
+_SCORE = st.column_config.NumberColumn(format="%.3f")
+_FEW_FOR_PERCENTILE = 20
 
 
 def section(choice: Choice) -> None:
@@ -26,70 +32,55 @@ def section(choice: Choice) -> None:
     found = judged(choice)
     if found is None:
         return
-    run, switches = choice.run.name, choice.switches
-    result = _of_one_split(found.result, found.tiles)
+    result = _as_chosen(found)
     _headline(result)
-    left, right = st.columns([6, 5], gap="large")
-    with left:
-        st.subheader("By class", anchor=False)
-        st.plotly_chart(scores_figure(result), key="evaluate_scores", config={"displayModeBar": False})
-        st.caption("The whisker on each IoU is its 95 % interval.")
-    with right:
-        st.subheader("What was taken for what", anchor=False)
-        reading = st.segmented_control(
-            "Reading", READINGS, default="by truth", required=True, key="evaluate_reading", label_visibility="collapsed"
-        )
-        dark = st.context.theme.type == "dark"
-        st.plotly_chart(
-            confusion_figure(result["confusion"], reading, dark=dark),
-            key="evaluate_confusion",
-            config={"displayModeBar": False},
-        )
-        st.caption(EXPLANATIONS[reading])
+    left, right = st.columns(2, gap="large")
+    left.plotly_chart(scores_figure(result), key="evaluate_scores", config=CHART_BAR)
+    right.plotly_chart(spread_figure(result), key="evaluate_spread", config=CHART_BAR)
     _class_table(result)
-    _tiles(result, found.tiles, run=run, switches=switches)
-    st.download_button(
-        "Report as one HTML file",
-        lambda: report_html(result),
-        file_name=f"evaluation-{run}.html",
-        mime="text/html",
-        icon=":material/download:",
-    )
+    _borders(choice, result)
+    _tiles(result, found.tiles, run=choice.run.name, switches=choice.switches)
+    _downloads(choice, result)
 
 
-def _of_one_split(result: dict[str, Any], judged: Sequence[Tile]) -> dict[str, Any]:
-    """The result for the split that is chosen, or for all held-out tiles."""
-    present = [split for split in SPLITS if any(tile.split == split for tile in judged)]
-    if len(present) < 2:
-        return result
-    split = st.segmented_control(
-        "Held-out tiles of split",
-        ["all held out", *present],
-        default="all held out",
-        required=True,
-        key="evaluate_split",
-    )
-    if split == "all held out":
-        return result
-    return restrict(result, {tile.name for tile in judged if tile.split == split})
+def _as_chosen(found: Judged) -> dict[str, Any]:
+    """The result for the chosen split (or all held-out tiles), by the chosen rule."""
+    splits = [split for split in SPLITS if any(tile.split == split for tile in found.tiles)]
+    with st.container(horizontal=True):
+        rule = choose_rule("evaluate_rule")
+        split = "all held out"
+        if len(splits) > 1:
+            split = st.segmented_control(
+                "Held-out tiles of split",
+                ["all held out", *splits],
+                default="all held out",
+                required=True,
+                key="evaluate_split",
+            )
+    wanted = None if split == "all held out" else {tile.name for tile in found.tiles if tile.split == split}
+    result = restrict(found.result, wanted, rule=rule)
+    return {**result, "by_rule": by_rule(result)}
 
 
 def _headline(result: dict[str, Any]) -> None:
-    interval = result["interval"]["miou"]
-    first, *others = st.columns([2, 1, 1, 1])
+    interval, boundary = result["interval"]["miou"], result.get("boundary")
+    first, second, *others = st.columns([9, 9, 6, 6, 4])
     first.metric(
         "Mean IoU",
         _figure(result["miou"]),
-        delta=f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}" if interval else None,
-        delta_color="off",
-        delta_arrow="off",
-        border=True,
-        height="stretch",
-        help="Mean over the classes that occur in the truth. The interval comes from a bootstrap over whole tiles.",
+        help="Mean over the classes that occur in the truth. The interval is Student's t with the jackknife over whole "
+        "tiles: how far the score of other tiles like these may be off.",
+        **_detail(interval),
+    )
+    second.metric(
+        "Mean boundary IoU",
+        _figure(boundary["mbiou"]) if boundary else "not counted",
+        help="Of the pixels near a contour of the truth or of the prediction, how many both share (Cheng et al. 2021).",
+        **_detail(boundary["interval"]["mbiou"] if boundary else None),
     )
     figures = {
         "Pixel accuracy": _figure(result["accuracy"]),
-        "Mean F1": _figure(result["mf1"]),
+        "Kappa": _figure(result["kappa"]),
         "Tiles": result["tiles"],
     }
     for column, (label, value) in zip(others, figures.items(), strict=True):
@@ -98,22 +89,87 @@ def _headline(result: dict[str, Any]) -> None:
         st.warning(result["note"], icon=":material/warning:")
     measured = result["measured_on"]
     st.caption(
-        f"Measured on {result['tiles']} tiles of {measured['collection']}; truth: {measured['truth']}; "
-        f"run {measured['run']}, {describe(Switches.from_facts(measured['switches']))}; {result['averaging']}; "
+        f"Measured on {result['tiles']} tiles of {plain(measured['collection'])}; truth: {measured['truth']}; "
+        f"run {plain(measured['run'])}, {describe(Switches.from_facts(measured['switches']))}; {result['averaging']}; "
         f"{measured['day']} UTC."
     )
 
 
+def _detail(interval: list[float] | None) -> dict[str, Any]:
+    text = f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}" if interval else None
+    return {"delta": text, "delta_color": "off", "delta_arrow": "off", "border": True, "height": "stretch"}
+
+
 def _class_table(result: dict[str, Any]) -> None:
-    score = st.column_config.NumberColumn(format="%.3f")
+    scores = ("IoU", "precision", "recall", "F1", "kappa", "boundary IoU", "median", "5th %")
     st.dataframe(
         scores_table(result),
         hide_index=True,
         column_config={
-            **dict.fromkeys(("IoU", "precision", "recall", "F1"), score),
+            **dict.fromkeys(scores, _SCORE),
             "true pixels": st.column_config.NumberColumn(format="compact"),
         },
     )
+    few = result["tiles"] < _FEW_FOR_PERCENTILE
+    st.caption(
+        "Scores over all tiles together; at the right the IoU of single tiles: their median and 5th percentile"
+        + (f", which of {result['tiles']} tiles is little else than the worst one." if few else ".")
+    )
+
+
+def _borders(choice: Choice, result: dict[str, Any]) -> None:
+    """The scores near the borders; of a result from before they were counted the button that counts them."""
+    st.subheader("Near the borders of classes", anchor=False)
+    boundary = result.get("boundary")
+    if boundary is None:
+        st.info("This evaluation was kept before borders were counted.", icon=":material/info:")
+        place = (choice.workspace, choice.run.name, choice.collection.id, choice.switches)
+        if st.button(
+            "Count the borders",
+            key="evaluate_borders",
+            icon=":material/refresh:",
+            disabled=evaluation_under_way(*place),
+        ):
+            start_evaluation(*place)
+            st.rerun()
+        return
+    share = st.column_config.NumberColumn(format="percent")
+    table = borders_table(result)
+    scores = dict.fromkeys(("accuracy", "mIoU", *CLASS_NAMES), _SCORE)
+    st.dataframe(table, hide_index=True, column_config={**scores, "share": share})
+    low, high = boundary["distance"]
+    st.caption(
+        "IoU by class of the pixels that lie near a border of the truth. Boundary IoU, in the table above, is of the "
+        f"pixels {boundary['within']}: {low} px{f' to {high} px' if high != low else ''}. Both masks of a class are "
+        "cut to that ribbon, and what both share is divided by what either has."
+    )
+
+
+def _downloads(choice: Choice, result: dict[str, Any]) -> None:
+    run = choice.run.name
+    place = {"run": run, "collection_id": choice.collection.id, "switches": choice.switches}
+    files: tuple[tuple[str, str, str, Callable[[], str]], ...] = (
+        (
+            "Report, one HTML file",
+            "html",
+            "text/html",
+            partial(run_report_html, choice.workspace, **place, result=result),
+        ),
+        ("Figures, CSV", "csv", "text/csv", partial(csv_text, result)),
+        ("All, JSON", "json", "application/json", partial(json_text, result)),
+    )
+    with st.container(horizontal=True):
+        for label, ending, kind, make in files:
+            st.download_button(
+                label,
+                make,
+                file_name=f"evaluation-{run}.{ending}",
+                mime=kind,
+                icon=":material/download:",
+                on_click="ignore",  # a rerun would make the files of the other buttons anew, and one clicked then fails
+                key=f"evaluate_download_{ending}",
+            )
+    st.caption("The report prints well, and needs nothing but a browser. CSV and JSON hold both rules.")
 
 
 def _tiles(result: dict[str, Any], judged: Sequence[Tile], *, run: str, switches: Switches) -> None:

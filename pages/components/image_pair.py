@@ -12,12 +12,15 @@ from typing import Any, Literal
 import streamlit as st
 
 from core.catalog.pyramid import max_zoom
-from core.classes import CLASSES
+from core.evaluation.compare_desk import class_colours, truth_address
 from core.tables import Tile
+from pages.components.class_palette import screen_palette
 from pages.components.module_loader import MODULE_LOADER
 
 _ASSETS = Path(__file__).resolve().parents[2] / "assets" / "components" / "compare"
 _MODULE = "/assets/components/compare/main.js"
+
+__all__ = ["Panel", "image_panels", "panel_data", "truth_address"]
 
 _mount = st.components.v2.component(
     "tilewright_compare",
@@ -31,7 +34,8 @@ _mount = st.components.v2.component(
 class Panel:
     """One panel: its short name on the toggle, its title, and what is drawn over the image.
 
-    ``raster`` and ``errors`` need ``address``, a mask in the palette; ``difference`` needs ``a`` and ``b``.
+    ``raster`` and ``errors`` need ``address``, a mask in DeepGlobe's palette, whatever the screen's is; ``difference``
+    needs ``a`` and ``b``.
     ``off`` leaves the panel out until somebody switches it on.
     """
 
@@ -43,13 +47,6 @@ class Panel:
     a: str | None = None
     b: str | None = None
     off: bool = False
-
-
-def truth_address(tile: Tile) -> str | None:
-    """Where the browser finds the mask that came with a tile, at full size, or None."""
-    if tile.mask_path is None:
-        return None
-    return f"/tiles/{tile.id}/mask.png?size={max(tile.width, tile.height)}&v={tile.mask_fingerprint}"
 
 
 def image_panels(tile: Tile, panels: Sequence[Panel], *, height: int = 420, key: str) -> None:
@@ -65,7 +62,8 @@ def panel_data(tile: Tile, panels: Sequence[Panel], *, height: int) -> dict[str,
         "height": height,
         "truth": truth_address(tile),
         "panels": [asdict(panel) for panel in panels],
-        "classes": [{"index": c.index, "name": c.name} for c in CLASSES],
+        "palette": screen_palette(),
+        "classes": class_colours(),
         "tile": {
             "id": tile.id,
             "version": tile.fingerprint,

@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.catalog.catalogue import tiles
-from core.classes import CLASS_NAMES, PALETTE, UNLABELLED, ClassRaster
+from core.classes import CLASS_NAMES, UNLABELLED, ClassRaster
 from core.errors import CancelledError, InputError
 from core.labels import import_files, journal, tile_locks
 from core.labels.formats.coco import tile_name
@@ -23,8 +23,10 @@ from core.labels.import_files import Choice, Preview, TakenAs
 from core.labels.import_many import ImportReport, import_labels
 from core.labels.requests import RefusedError
 from core.progress import SilentProgress
+from core.screen_colours import raster_colours
 from core.tables import Tile
 from core.workspace import Workspace
+from pages.components.class_palette import screen_palette
 from pages.components.problems import plain
 
 _MEANS = {**dict(enumerate(CLASS_NAMES)), UNLABELLED: "unlabelled"}
@@ -224,7 +226,7 @@ def _show(laid: Placed, sentence: str) -> None:
 
 def _picture(raster: ClassRaster) -> np.ndarray:
     step = max(1, -(-max(raster.shape) // (2 * _PICTURE_SIDE)))
-    return PALETTE[raster[::step, ::step]]
+    return raster_colours(screen_palette())[raster[::step, ::step]]
 
 
 def _sentence(found: Preview) -> str:

@@ -6,6 +6,7 @@ from html import escape
 import streamlit as st
 
 from core.classes import CLASSES
+from pages.components.class_palette import screen_colours
 
 _STYLE = """<style>
 .tw-legend { display: flex; flex-wrap: wrap; gap: .35rem .9rem; font-size: .86rem; line-height: 1.5; }
@@ -29,7 +30,10 @@ def class_legend(shares: Sequence[float] | None = None, *, unlabelled: bool = Tr
 
 def legend_html(shares: Sequence[float] | None = None, *, unlabelled: bool = True) -> str:
     """The legend as HTML, without its style."""
-    chips = [(c.name, c.hex_colour, c.meaning, None if shares is None else shares[c.index]) for c in CLASSES]
+    chips = [
+        (c.name, colour, c.meaning, None if shares is None else shares[c.index])
+        for c, colour in zip(CLASSES, screen_colours(), strict=True)
+    ]
     if unlabelled:
         rest = None if shares is None else max(0.0, 1 - sum(shares))
         chips.append(

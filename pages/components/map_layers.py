@@ -10,6 +10,7 @@ from core.inference.store import stale_tiles
 from core.inference.store_space import KeptGroup, kept_groups
 from core.tables import Collection, Tile
 from core.workspace import Workspace
+from pages.components.class_palette import in_palette
 from pages.components.predict_kept import words
 from pages.components.tile_map import MapLayer
 
@@ -35,11 +36,12 @@ def choose_map_layer(workspace: Workspace, collection: Collection, rows: Sequenc
         masks = sum(row.mask_path is not None for row in rows)
         st.caption(f"{masks} of {len(rows)} tiles came with a mask; the others stay plain.")
         address = f"/map/{collection.id}/mask/{{z}}/{{x}}/{{y}}.png?v={map_version(collection)}"
-        return MapLayer(chosen, address, opacity)
+        return MapLayer(chosen, in_palette(address), opacity)
     if chosen in groups:
         group = groups[chosen]
         st.caption(_told(workspace, group, rows))
-        return MapLayer(chosen, map_url(workspace, group.run, group.key, collection.id), opacity)
+        address = map_url(workspace, group.run, group.key, collection.id)
+        return MapLayer(chosen, in_palette(address), opacity)
     if not groups:
         st.caption("Predictions can be laid over the map once there are some: [predict these tiles](#predictions).")
     return None

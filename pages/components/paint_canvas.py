@@ -5,7 +5,7 @@ server. Painting never goes through Streamlit: the canvas sends each stroke stra
 that a brush does not wait for a page to rerun.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import streamlit as st
 from core.catalog.pyramid import max_zoom
 from core.classes import CLASSES
 from core.labels.instances import MARKS
+from core.screen_colours import SAFE
 from core.tables import Tile
+from pages.components.class_palette import screen_palette
 from pages.components.module_loader import MODULE_LOADER
 
 _ASSETS = Path(__file__).resolve().parents[2] / "assets" / "components" / "paint"
@@ -37,6 +39,7 @@ def paint_canvas(
     ahead: Sequence[int] = (),
     opinion: bool = False,
     work: str = "",
+    places: Mapping[str, Any] | None = None,
     on_opinion: Callable[[bool], None] | None = None,
     on_annotator: Callable[[str], None] | None = None,
     key: str,
@@ -55,6 +58,8 @@ def paint_canvas(
         opinion: show the annotator's own second opinion instead of the tile's labels.
         work: how far the tile is, in the words that the page shows; the canvas runs the page anew when the server says
             otherwise, so that the page need not look again by itself.
+        places: what was sent to be mended on the tile: ``boxes`` to frame, the one to ``look`` at, and a ``turn`` that
+            is another one whenever it shall be looked at (again).
         on_opinion: called where the user changes from one to the other in the canvas, with what ``opinion`` is then.
         on_annotator: called with the name where the user gives another one in the canvas.
         key: of the component.
@@ -67,12 +72,15 @@ def paint_canvas(
             "height": height,
             "marks": list(MARKS),
             "classes": [
-                {"index": c.index, "name": c.name, "colour": list(c.colour), "meaning": c.meaning} for c in CLASSES
+                {"index": c.index, "name": c.name, "colour": list(c.colour), "safe": list(safe), "meaning": c.meaning}
+                for c, safe in zip(CLASSES, SAFE, strict=True)
             ],
             "revision": revision,
             "ahead": list(ahead),
             "opinion": opinion,
             "work": work,
+            "places": places,
+            "palette": screen_palette(),
             "tile": {
                 "id": tile.id,
                 "name": tile.name,

@@ -70,7 +70,7 @@ def tile_map(
     """
     local = leaflet_sources()
     st_folium(
-        _base_map(collection, mosaic),
+        base_map(collection, mosaic),
         key=key,
         height=height,
         use_container_width=True,
@@ -89,7 +89,8 @@ def clicked_tile(state: Mapping[str, Any] | None, mosaic: Mosaic) -> Tile | None
     return mosaic.at(click["lng"], -click["lat"]) if click else None
 
 
-def _base_map(collection: Collection, mosaic: Mosaic) -> folium.Map:
+def base_map(collection: Collection, mosaic: Mosaic) -> folium.Map:
+    """The map with its images and nothing over them; ``leaflet_sources`` comes before."""
     bounds = [[-mosaic.height, 0], [0, mosaic.width]]
     view = folium.Map(
         tiles=None,
@@ -105,7 +106,7 @@ def _base_map(collection: Collection, mosaic: Mosaic) -> folium.Map:
         prefer_canvas=True,
     )
     images = f"/map/{collection.id}/{{z}}/{{x}}/{{y}}.jpg?v={map_version(collection)}"
-    _tile_layer(MapLayer("Images", images, 1.0), mosaic).add_to(view)
+    tile_layer(MapLayer("Images", images, 1.0), mosaic).add_to(view)
     view.fit_bounds(bounds, padding=(6, 6))
     ground = "rgb({}, {}, {})".format(*GROUND)
     style = f".leaflet-container {{ background: {ground}; border-radius: 10px; }} body {{ margin: 0; }} {_NO_SEAMS}"
@@ -113,7 +114,8 @@ def _base_map(collection: Collection, mosaic: Mosaic) -> folium.Map:
     return view
 
 
-def _tile_layer(layer: MapLayer, mosaic: Mosaic) -> folium.TileLayer:
+def tile_layer(layer: MapLayer, mosaic: Mosaic) -> folium.TileLayer:
+    """Map tiles of ours over a mosaic, at every zoom that its map has."""
     made = folium.TileLayer(layer.address, attr="Tilewright", name=layer.name, control=False, no_wrap=True)
     # Set afterwards: folium drops a maximum of 0 as if it were not given.
     made.options |= {
@@ -135,7 +137,7 @@ def _over_images(
     features = [_outline(place, shown=place.tile.id in shown, selected=selected) for place in mosaic.places]
     group = folium.FeatureGroup(name="Tiles", control=False)
     if overlay is not None:
-        _tile_layer(overlay, mosaic).add_to(group)
+        tile_layer(overlay, mosaic).add_to(group)
     if features:
         folium.GeoJson(
             {"type": "FeatureCollection", "features": features},

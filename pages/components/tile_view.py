@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.tables import Tile
+from pages.components.class_palette import in_palette
 
 _ASSETS = Path(__file__).resolve().parents[2] / "assets" / "components"
 _HTML = """<div class="view"><div class="frame"><img><img alt=""></div>
@@ -23,6 +24,7 @@ def tile_view(tile: Tile, *, overlay: str | None = None, key: str) -> None:
     """Show a tile at up to 1024 pixels, under its given mask or the picture at the address ``overlay``."""
     given = f"/tiles/{tile.id}/mask.png?size=1024&v={tile.mask_fingerprint}" if tile.mask_path else None
     mask = overlay or given
+    mask = in_palette(mask) if mask else None
     data = {
         "image": f"/tiles/{tile.id}/thumbnail.jpg?size=1024&v={tile.fingerprint}",
         "mask": mask,

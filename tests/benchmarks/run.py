@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks import ablation, basics, few_labels
+from tests.benchmarks import ablation, basics, compare_page, few_labels, intervals
 from tests.benchmarks.amount import Amount
 from tests.benchmarks.inference import report as inference
 from tests.benchmarks.labelling import report as labelling
@@ -34,6 +34,7 @@ HEAD = (
 CHAPTERS: dict[str, Callable[[Amount], str]] = {
     "sample": basics.sample,
     "confusion": basics.confusion,
+    "intervals": intervals.chapter,
     "refinement": basics.refinement,
     "one-tile": inference.tile,
     "leave-one-out": few_labels.leave_out,
@@ -48,6 +49,7 @@ CHAPTERS: dict[str, Callable[[Amount], str]] = {
     "switches": inference.switches,
     "resize-against-patches": inference.sights,
     "network-presets": inference.networks,
+    "compare-page": compare_page.chapter,
     # These take as long as people do: they have no quick setting.
     "labelling-waiting": lambda _: labelling.waiting(),
     "labelling-annotator": lambda _: labelling.annotator(),

@@ -17,6 +17,7 @@ from core.classes import CLASSES
 from core.errors import InputError
 from core.labels.rasterising import rasterise
 from core.labels.strokes import parse_stroke
+from core.screen_colours import SAFE
 
 pytestmark = pytest.mark.browser
 
@@ -203,7 +204,7 @@ def _nearest(colours: list[list[int]], sight: str) -> float:
 
 @pytest.mark.parametrize("sight", SIGHT)
 def test_the_safe_palette_keeps_all_classes_apart_for_every_sight(module: Load, sight: str) -> None:
-    classes = [{"name": c.name, "index": c.index, "colour": list(c.colour)} for c in CLASSES]
+    classes = [{"index": c.index, "colour": list(c.colour), "safe": list(SAFE[c.index])} for c in CLASSES]
     page = module("palettes.js")
     safe, own = (
         page.evaluate("([name, classes]) => window.module.paletteColours(name, classes)", [name, classes])

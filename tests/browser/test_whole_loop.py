@@ -139,7 +139,7 @@ def evaluate(page: Page, server: Server, *, run: str) -> None:
 
 def compare(page: Page, server: Server, *, runs: set[str]) -> None:
     page.goto(f"{server.url}/compare")
-    expect(page.get_by_text("Where they differ")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Who is right")).to_be_visible(timeout=LONG)
     expect(page.get_by_text("A − B").first).to_be_attached(timeout=LONG)
     masks = list((server.workspace / "predictions").glob("*/*/*/*_mask.png"))
     assert {mask.parents[2].name for mask in masks} == runs

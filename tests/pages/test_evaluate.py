@@ -6,7 +6,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from core.evaluation import held_out
+from core.inference.switches import Switches
 from core.jobs import queue
+from core.progress import SilentProgress
+from core.training.runs import list_runs
 from core.workspace import WORKSPACE_VARIABLE, open_workspace
 from tests.pages.runs_on_disk import add_run, keep_evaluation, keep_predictions, make_workspace
 
@@ -101,3 +105,71 @@ def test_other_switches_ask_for_an_evaluation_of_their_own(workspace):
     app = open_page()
     app.button_group(key="evaluate_refinement").set_value("crf").run()
     assert "Not computed yet for first with CRF" in texts(app.info)
+
+
+@pytest.fixture
+def judged(workspace):
+    """Two runs that were evaluated, and one that was not."""
+    for name, wrong in (("better", 0.1), ("worse", 0.5), ("unseen", 0.3)):
+        add_run(workspace, name)
+        keep_predictions(workspace, name, wrong=wrong)
+    for name in ("better", "worse"):
+        held_out.evaluate_run(workspace, run=name, collection_id=1, switches=Switches(), progress=SilentProgress())
+    return workspace
+
+
+def open_section(name, run="worse"):
+    app = open_page()
+    app.selectbox(key="evaluate_run").select(next(one for one in list_runs(open_workspace().runs) if one.name == run))
+    app.button_group(key="evaluate_section").set_value(name).run()
+    assert not app.exception
+    return app
+
+
+def test_the_rule_for_pixels_predicted_unlabelled_is_switched_and_named(judged):
+    app = open_section("Scores")
+    before = {metric.label: metric.value for metric in app.metric}
+    assert "predicted unlabelled counts as wrong" in texts(app.caption)
+    app.button_group(key="evaluate_rule").set_value("left out").run()
+    assert "predicted unlabelled is left out" in texts(app.caption)
+    after = {metric.label: metric.value for metric in app.metric}
+    assert float(after["Mean IoU"]) > float(before["Mean IoU"])
+    assert float(after["Pixel accuracy"]) > float(before["Pixel accuracy"])
+
+
+def test_borders_have_their_figures_and_say_how_wide_they_are(judged):
+    app = open_section("Scores")
+    assert "interval" in next(metric.delta for metric in app.metric if metric.label == "Mean boundary IoU")
+    table = next(frame.value for frame in app.dataframe if "share" in frame.value.columns)
+    assert list(table["pixels"]) == [*(f"within {width} px of another class" for width in (3, 5, 10)), "all"]
+    assert "0.5 % of the tile's diagonal" in texts(app.caption)
+
+
+def test_an_evaluation_from_before_borders_were_counted_offers_to_count_them(workspace):
+    add_run(workspace, "first")
+    keep_predictions(workspace, "first", wrong=0.2)
+    keep_evaluation(workspace, "first")
+    app = open_page()
+    assert "kept before borders were counted" in texts(app.info)
+    app.button(key="evaluate_borders").click().run()
+    assert [job.kind for job in queue.jobs(workspace)] == ["evaluate-run"]
+
+
+def test_the_leaderboard_ranks_what_was_evaluated_and_offers_the_rest(judged):
+    app = open_section("Leaderboard")
+    table = next(frame.value for frame in app.dataframe if "rank" in frame.value.columns)
+    assert list(table["run"]) == ["better", "worse"]
+    assert list(table["rank"]) == ["1", "2"]
+    assert table["against the best"].iloc[1] == "worse"
+    assert "corrected for 1 comparison (Holm 1979)" in texts(app.caption)
+    assert "4 tiles only" in texts(app.warning)
+    app.button(key="leaderboard_evaluate_unseen").click().run()
+    assert app.button(key="leaderboard_evaluate_unseen").disabled
+    assert queue.jobs(judged)[0].arguments[:3] == ("evaluate-run", "--run", "unseen")
+
+
+def test_a_leaderboard_of_one_says_that_it_takes_two(judged):
+    app = open_section("Leaderboard")
+    app.multiselect(key="leaderboard_rows").set_value(["better"]).run()
+    assert not app.exception
+    assert "takes at least two" in texts(app.info)

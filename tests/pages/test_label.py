@@ -10,7 +10,9 @@ from streamlit.testing.v1 import AppTest
 
 from core.catalog.catalogue import collections, index_folder, tiles
 from core.labels import journal, tile_locks, work_status
+from core.labels.mending import Mistake, places_to_mend, send
 from core.labels.queue_rules import Rule
+from core.labels.strokes import Box
 from core.labels.work_status import Status, set_status
 from core.progress import SilentProgress
 from core.workspace import WORKSPACE_VARIABLE, open_workspace
@@ -216,3 +218,19 @@ def test_a_second_opinion_hides_the_status_and_what_others_think(workspace, thre
     assert not any(button.key == "label_done_next" for button in app.button)
     app.button(key="label_opinion_off").click().run()
     assert "opinion" not in app.query_params
+
+
+def test_places_sent_from_evaluate_are_framed_and_leave_the_list_one_by_one(workspace, three_tiles):
+    mistake = Mistake("first", 4, 3)
+    places = [(Box(2, 2, 8, 8), 60), (Box(20, 20, 30, 30), 700)]
+    send(workspace, mistake, [(three_tiles[1].id, places)], annotator="Ada")
+    app = run(tile=str(three_tiles[1].id))
+    assert "water taken for forest by run first" in " ".join(element.value for element in app.markdown)
+    boxes = [button.label for button in app.button if str(button.key).startswith("label_place_")]
+    assert boxes == ["1: 175 m²", "2: 15 m²"]
+    app.button(key="label_mended").click().run()
+    assert [place.pixels for place in places_to_mend(workspace, three_tiles[1].collection_id)[three_tiles[1].id]] == [
+        60
+    ]
+    app.button(key="label_mended_all").click().run()
+    assert not [button for button in app.button if str(button.key).startswith("label_place_")]

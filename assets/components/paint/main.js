@@ -6,6 +6,7 @@ import { Input } from "./input.js";
 import { Learning } from "./learning.js";
 import { Painter } from "./painter.js";
 import { Panel } from "./panel.js";
+import { Places } from "./places.js";
 import { summaryOf } from "./summary.js";
 
 const mounted = new WeakMap(); // the component's element -> what stands in it
@@ -30,6 +31,7 @@ function build(root, data) {
   const panel = new Panel(root, painter, data);
   painter.attach(panel);
   const input = new Input(root, panel, painter);
+  const places = new Places(painter);
   const parts = [new Learning(painter, panel.slot("learning")), new History(painter, panel.slot("history"))];
   let wish = null; // {tile, opinion}: what the user chose here, until the page has followed
   let told = null; // how far the tile is, as the page was told
@@ -38,6 +40,8 @@ function build(root, data) {
     const before = [painter.tile?.id, painter.opinion];
     painter.open(next.tile, { ...next, opinion: wish?.opinion ?? next.opinion });
     if (before[0] !== painter.tile.id || before[1] !== painter.opinion) for (const part of parts) part.opened();
+    places.show(next.places);
+    followPalette(painter, next.palette);
     painter.onWork = (work) => {
       if (work === next.work || work === told) return;
       told = work;
@@ -59,6 +63,13 @@ function build(root, data) {
     if (window.tilewrightPaint === root.tilewright) delete window.tilewrightPaint;
   };
   return { root, painter, show, close };
+}
+
+/** The colours chosen beside the page, whenever another choice is made there; in between, K has its way here. */
+function followPalette(painter, chosen) {
+  if (chosen === painter.settings.pagePalette) return;
+  painter.set({ pagePalette: chosen });
+  painter.setPalette(chosen);
 }
 
 /** What tests and the console may ask. */

@@ -17,6 +17,7 @@ const SETTINGS = {
   opacity: [0.55, within(0.05, 1)],
   outlined: [false, isSwitch],
   palette: ["deepglobe", oneOf("deepglobe", "safe")],
+  pagePalette: ["deepglobe", oneOf("deepglobe", "safe")], // what was chosen beside the page when this followed it last
   image: [PLAIN_IMAGE, isImage],
   minimap: [true, isSwitch],
   folded: [{ view: true }, (value) => typeof value === "object" && value !== null],

@@ -3,6 +3,9 @@
 const MAX_SCALE = 24;
 const KEEP_IN_SIGHT = 64; // CSS pixels of the tile that always stay on the screen
 
+const LOOK_SHARE = 0.55; // of the window is taken by a box that is looked at
+const LOOK_SCALE = 4; // nearer, a small box is nothing but squares
+
 export class View {
   constructor(tileWidth, tileHeight) {
     Object.assign(this, { tileWidth, tileHeight, width: 1, height: 1, scale: 1, left: 0, top: 0 });
@@ -36,6 +39,12 @@ export class View {
     this.left = this.width / 2 - x * this.scale;
     this.top = this.height / 2 - y * this.scale;
     this.#keepInSight();
+  }
+
+  /** Show a box of tile pixels {top, left, height, width} with some of what lies around it. */
+  lookAt(box) {
+    this.scale = Math.max(this.fitScale, Math.min(LOOK_SCALE, LOOK_SHARE * this.width / box.width, LOOK_SHARE * this.height / box.height));
+    this.centreOn([box.left + box.width / 2, box.top + box.height / 2]);
   }
 
   /** Zoom by a factor; the tile point under the screen point stays there. Farther out than the whole tile is no use. */

@@ -2,7 +2,7 @@
 
 Every tile is predicted by a head that never saw it (leave one tile out, default recipe); what the head said is kept in
 a folder, so that the table can be drawn again without training. Offsets are fitted for each tile on the others. The
-intervals are by bootstrap over tiles, paired with no switches (``core.evaluation.intervals``).
+intervals are by jackknife over tiles, paired with no switches (``core.evaluation.intervals``).
 
     python -m tests.benchmarks.inference.switches_table --data DIR --kept DIR [--only TILE]... [--tta flips]...
 """
@@ -232,7 +232,7 @@ def table(figures: Mapping[str, Mapping[str, Any]], tiles: int) -> str:
     return (
         "## What each switch gives\n\n"
         f"Leave one tile out, n = {tiles} real tiles, default recipe. Without switches the mean IoU is "
-        f"{plain['miou']:.3f} ({low:.3f} to {high:.3f}). Changes are in points of 100, intervals by bootstrap over "
+        f"{plain['miou']:.3f} ({low:.3f} to {high:.3f}). Changes are in points of 100, intervals by jackknife over "
         "tiles; seconds are what a tile of 2448 x 2448 takes longer (medians over the tiles), for TTA with asking the "
         "head again, whose features of other views are not cached.\n\n"
         f"| switch | mIoU | change | 95 % interval | | {' | '.join(names)} | added s |\n"

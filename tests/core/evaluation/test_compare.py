@@ -39,13 +39,32 @@ def test_the_better_one_is_called_better_and_swapped_it_is_worse(root):
 
 def test_the_same_folder_twice_cannot_be_told_apart(root):
     result = compare(root, "bad", "bad")
-    assert result["difference"]["miou"] == {"value": 0.0, "interval": [0.0, 0.0], "verdict": "cannot tell"}
+    mean = result["difference"]["miou"]
+    assert (mean["value"], mean["interval"], mean["verdict"]) == (0.0, [0.0, 0.0], "cannot tell")
+    assert {one["verdict_corrected"] for one in result["difference"]["iou"].values()} == {"cannot tell"}
 
 
-def test_a_tile_that_only_one_of_them_predicted_is_refused(root):
+def test_a_tile_that_only_one_of_them_predicted_is_left_out_and_named(root):
     (root / "bad" / "5_mask.png").unlink()
-    with pytest.raises(InputError, match="Tile 5"):
+    compared = compare(root, "good", "bad")
+    assert "5" not in [row["tile"] for row in compared["per_tile"]]
+    assert compared["missing_predictions"] == ["5"]
+    assert "left out: 5" in compared["note"]
+
+
+def test_two_predictions_without_a_common_tile_are_refused(root):
+    for name, tiles in (("good", range(3)), ("bad", range(3, 6))):
+        for tile in tiles:
+            (root / name / f"{tile}_mask.png").unlink()
+    with pytest.raises(InputError, match="prediction in both"):
         compare(root, "good", "bad")
+
+
+def test_verdicts_of_classes_are_corrected_for_their_number(root):
+    compared = compare(root, "good", "bad")
+    for one in compared["difference"]["iou"].values():
+        assert one["p_value"] <= one["p_corrected"] <= 1
+    assert compared["difference"]["correction"] == "Holm 1979"
 
 
 def test_two_kept_results_are_compared_on_the_tiles_that_both_have(root):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from core.errors import CancelledError, InputError
-from core.evaluation.evaluate import evaluate_folder
+from core.evaluation.evaluate import evaluate_folder, restrict, spread_over_tiles
 from core.progress import CancelFlag, SilentProgress
 from tests.core.evaluation.masks import blobs, save, save_pairs, worsen
 
@@ -87,10 +87,54 @@ def test_predictions_without_truth_are_left_out_and_counted(folders):
     assert after["confusion"] == before["confusion"]
 
 
-def test_a_tile_without_prediction_is_named(folders):
+def test_a_tile_without_prediction_is_left_out_and_named(folders):
+    whole = evaluate(*folders)
     (folders[1] / "3_mask.png").unlink()
-    with pytest.raises(InputError, match=r"Tile 3 of .* has no prediction"):
-        evaluate(*folders)
+    result = evaluate(*folders)
+    assert result["missing_predictions"] == ["3"]
+    assert "left out: 3" in result["note"]
+    assert result["confusion"] == restrict(whole, {"0", "1", "2", "4", "5"})["confusion"]
+
+
+def test_both_rules_for_pixels_predicted_unlabelled_are_given_by_name(folders):
+    result = evaluate(*folders)
+    assert set(result["by_rule"]) == {"counts as wrong", "left out"}
+    assert result["by_rule"]["counts as wrong"]["miou"] == result["miou"] < result["by_rule"]["left out"]["miou"]
+    assert result["rule"] == "counts as wrong"
+
+
+def test_another_rule_changes_every_figure_and_says_so(folders):
+    result = restrict(evaluate(*folders), rule="left out")
+    assert result["miou"] == result["by_rule"]["left out"]["miou"]
+    assert "predicted unlabelled is left out" in result["averaging"]
+    assert np.array(result["confusion"])[:, 6].sum() == 0
+    again = restrict(result, rule="counts as wrong")
+    assert again["miou"] == result["by_rule"]["counts as wrong"]["miou"]
+
+
+def test_a_part_of_the_tiles_is_scored_near_the_borders_too(folders):
+    result = evaluate(*folders)
+    part = restrict(result, {"1", "4"})
+    whole = result["boundary"]["bands"]["3"]
+    assert part["boundary"]["bands"]["3"] != whole
+    assert restrict(result)["boundary"] == result["boundary"]
+    assert 0 < result["boundary"]["mbiou"] < result["miou"]
+
+
+def test_an_older_result_without_borders_can_still_be_restricted(folders):
+    old = evaluate(*folders)
+    for row in old["per_tile"]:
+        del row["boundary"]
+    del old["boundary"], old["rule"], old["spread"]
+    assert "boundary" not in restrict(old, {"1", "2"})
+    assert restrict(old)["spread"]["miou"]["tiles"] == 6
+
+
+def test_the_spread_over_tiles_counts_only_tiles_that_have_the_class():
+    rows = [{"miou": 0.1 * i, "iou": {"water": 0.5} if i == 3 else {}} for i in range(11)]
+    spread = spread_over_tiles([*rows, {"miou": None, "iou": {}}])
+    assert spread["miou"] == pytest.approx({"tiles": 11, "median": 0.5, "p5": 0.05, "worst": 0.0})
+    assert spread["iou"]["water"]["tiles"] == 1
 
 
 def test_a_prediction_of_another_size_is_named_with_both_sizes(folders):

@@ -1,4 +1,4 @@
-"""Intervals and verdicts from a bootstrap over whole tiles."""
+"""Intervals and verdicts from the jackknife over whole tiles."""
 
 import numpy as np
 import pytest
@@ -105,18 +105,65 @@ def test_one_tile_alone_never_decides():
     assert paired_differences(good, with_hit_rate(good, 0.9)).miou.verdict == "cannot tell"
 
 
+TRIALS = 250  # a rate of 5 % is known to 1.4 of 100 from so many
+
+
+def chance_pair(count, trial):
+    """The same tiles twice, with errors of the same law: whatever differs is chance."""
+    generator = np.random.default_rng([count, trial])
+    pair = []
+    for _ in range(2):
+        rates = generator.normal(0.7, 0.1, (count, 6)).clip(0, 1)
+        pair.append([tile_matrix(rate, np.random.default_rng([trial, i])) for i, rate in enumerate(rates)])
+    return pair
+
+
 @pytest.mark.parametrize("count", [3, 5, 11, 30])
-def test_false_alarms_stay_near_one_in_twenty(count):
-    generator = np.random.default_rng(count)
-    trials, alarms = 200, 0
-    for trial in range(trials):
-        # The same tiles twice, with errors of the same law: whatever differs is chance.
-        pair = []
-        for _ in range(2):
-            rates = generator.normal(0.7, 0.1, (count, 6)).clip(0, 1)
-            pair.append([tile_matrix(rate, np.random.default_rng([trial, i])) for i, rate in enumerate(rates)])
-        alarms += paired_differences(*pair, draws=400).miou.verdict != "cannot tell"
-    assert alarms / trials <= 0.10  # 5 % and three standard deviations of 200 trials
+def test_intervals_hold_the_truth_and_verdicts_raise_no_alarm_at_every_number_of_tiles(count):
+    truth = from_confusion(np.sum([one for trial in range(1000, 1100) for one in chance_pair(30, trial)[0]], axis=0))
+    held, alarms, class_alarms = [], [], []
+    for trial in range(TRIALS):
+        a, b = chance_pair(count, trial)
+        low, high = interval_of_miou(a)
+        held.append(low <= truth.miou <= high)
+        differences = paired_differences(a, b)
+        alarms.append(differences.miou.verdict != "cannot tell")
+        class_alarms += [one.verdict != "cannot tell" for one in differences.iou.values()]
+    assert 0.92 <= np.mean(held) <= 0.985
+    assert np.mean(alarms) <= 0.08
+    assert np.mean(class_alarms) <= 0.065
+
+
+def test_many_tiles_of_which_one_holds_the_class_count_as_few():
+    matrices = tiles(10)
+    alike = score_intervals(matrices).iou["water"]
+    for matrix in matrices[1:]:
+        matrix[4] = matrix[4] // 200
+    low, high = score_intervals(matrices).iou["water"]
+    assert high - low > alike[1] - alike[0]
+
+
+def test_what_cannot_be_told_says_how_many_tiles_it_would_take():
+    a, b = (tiles(6, seed=0), with_hit_rate(tiles(6, seed=0), 0.02))
+    noisy = [one if i % 2 else two for i, (one, two) in enumerate(zip(a, with_hit_rate(a, 0.1), strict=True))]
+    few = paired_differences(b, noisy).miou
+    assert few.verdict == "cannot tell"
+    assert few.tiles_needed > 6
+    told = paired_differences(b * 40, noisy * 40).miou
+    assert told.verdict == "better"
+    assert told.tiles_needed is None
+
+
+def test_the_rule_for_pixels_predicted_unlabelled_reaches_the_intervals():
+    matrices = tiles(6)
+    gaps = [one.copy() for one in matrices]
+    for one in gaps:
+        lost = one[:, :6] // 2
+        one[:, :6] -= lost
+        one[:, 6] += lost.sum(axis=1)
+    wrong, left_out = score_intervals(gaps).miou, score_intervals(gaps, "left out").miou
+    assert wrong[1] < left_out[0]
+    assert left_out == pytest.approx(score_intervals(matrices).miou, abs=1e-3)
 
 
 def test_predictions_of_other_tiles_are_refused():
@@ -129,7 +176,9 @@ def test_predictions_of_other_tiles_are_refused():
 def test_with_one_try_the_repeated_difference_is_the_paired_one():
     a = tiles(6)
     b = with_hit_rate(a, 0.2)
-    assert repeated_difference([a], [b]) == paired_differences(a, b).miou
+    repeated, paired = repeated_difference([a], [b]), paired_differences(a, b).miou
+    assert repeated.interval == pytest.approx(paired.interval)
+    assert (repeated.value, repeated.verdict) == (pytest.approx(paired.value), paired.verdict)
 
 
 def test_tries_that_disagree_widen_the_interval_of_their_mean():

@@ -31,7 +31,7 @@ def test_with_leaflet_installed_nothing_is_asked_of_another_server(
     monkeypatch.setattr(tile_map, "_VENDOR", tmp_path)
     assert leaflet_sources()
     collection = Collection(id=3, name="c", root="/c", indexed=now())
-    page = tile_map._base_map(collection, lay_out(_tiles())).get_root().render()
+    page = tile_map.base_map(collection, lay_out(_tiles())).get_root().render()
     assert "://" not in page.replace("http://www.w3.org", "")
     assert "/vendor/leaflet/dist/leaflet.js" in page
 
@@ -48,7 +48,7 @@ def test_without_it_only_leaflet_is_loaded_from_its_usual_address(
 def test_the_map_is_the_same_text_on_every_rerun_whatever_is_selected() -> None:
     collection = Collection(id=3, name="c", root="/c", indexed=now())
     mosaic = lay_out(_tiles())
-    first, second = (tile_map._base_map(collection, mosaic) for _ in range(2))
+    first, second = (tile_map.base_map(collection, mosaic) for _ in range(2))
     texts = [view.get_root().render().replace(view.get_name(), "map") for view in (first, second)]
     assert "/map/3/{z}/{x}/{y}.jpg" in texts[0]
     assert texts[0].count('"maxNativeZoom": 0') == texts[1].count('"maxNativeZoom": 0') == 1
