@@ -25,6 +25,7 @@ from pages.components.switches import choose_switches
 from pages.components.synthetic import synthetic_note
 
 HERE = Path(__file__).resolve().parent
+_SUBJECT = "Scores of a run on whole tiles that it never trained on, each with the interval that it can be off by."
 
 SECTIONS: dict[str, Callable[[Choice], None]] = {
     "Scores": evaluate_scores.section,
@@ -40,11 +41,11 @@ SECTIONS: dict[str, Callable[[Choice], None]] = {
 
 def page() -> None:
     """The whole page."""
-    st.title("Evaluate")
-    st.caption("Scores of a run on whole tiles that it never trained on, each with the interval that it can be off by.")
     workspace = open_workspace()
     known, runs = collections(workspace), list_runs(workspace.runs)
     if not known or not runs:
+        st.title("Evaluate")
+        st.caption(_SUBJECT)
         _nothing_yet(has_tiles=bool(known))
         return
     choice = _choose(workspace, known, runs)
@@ -64,7 +65,8 @@ def _nothing_yet(*, has_tiles: bool) -> None:
 
 
 def _choose(workspace: Workspace, known: list[Collection], runs: list[Run]) -> Choice:
-    first, second = st.columns(2)
+    title, first, second = st.columns(3, vertical_alignment="bottom")
+    title.title("Evaluate", help=_SUBJECT)
     run = first.selectbox("Run", runs, format_func=lambda r: r.name, key="evaluate_run")
     collection = second.selectbox("Collection", known, format_func=lambda c: c.name, key="evaluate_collection")
     synthetic_note(collection)

@@ -20,6 +20,10 @@ from pages.components.jobs import job_badge
 
 HERE = Path(__file__).resolve().parent
 ICON = HERE.parent / "assets" / "icon.svg"
+# Half of Streamlit's: on a laptop's screen the pages need the width.
+_MARGINS = """<style>@media (min-width: 900px) {
+.stMainBlockContainer { padding-left: 2.5rem; padding-right: 2.5rem }
+}</style>"""
 _START = "Start"
 _HEAVY = ("core.training.forecast", "core.inference.store", "pages.components.runs_table")
 
@@ -38,6 +42,7 @@ def shell() -> None:
             st.Page(HERE / "compare.py", title="Compare", icon=":material/compare:", url_path="compare"),
         ]
     )
+    st.html(_MARGINS)
     with st.sidebar:
         _sidebar()
     _wait_for_libraries(chosen)
