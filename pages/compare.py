@@ -19,8 +19,9 @@ from core.workspace import Workspace, open_workspace
 from pages.components.compare_desk import compare_desk
 from pages.components.compare_view import Side, parse_view
 from pages.components.evaluate_choice import names_of
-from pages.components.evaluation_job import evaluation_active, start_evaluation
+from pages.components.evaluation_job import KIND, evaluation
 from pages.components.jobs import job_list
+from pages.components.measuring_job import any_active, start
 from pages.components.problems import plain
 from pages.components.scores_chart import difference_table
 from pages.components.switches import describe
@@ -105,9 +106,9 @@ def _offer(workspace: Workspace, collection: Collection, missing: list[Side]) ->
     st.caption(f"Not scored yet with these switches: {which}. Scores over all held-out tiles decide who is better.")
     if st.button(f"Evaluate {which}", type="primary", icon=":material/analytics:", key="compare_evaluate"):
         for side in missing:
-            start_evaluation(workspace, side.run, collection.id, side.switches)
+            start(workspace, evaluation(side.run, collection.id, side.switches))
         st.rerun()
-    if evaluation_active(workspace):
+    if any_active(workspace, KIND):
         job_list(workspace, key="compare_jobs")
 
 

@@ -12,8 +12,8 @@ from core.inference.switches import Switches
 from core.tables import Collection, Tile
 from core.training.runs import Run
 from core.workspace import Workspace
-from pages.components.evaluation_job import evaluation_active, evaluation_under_way, start_evaluation
-from pages.components.jobs import job_list
+from pages.components.evaluation_job import evaluation
+from pages.components.measuring_job import measure_button
 from pages.components.offset_choice import Subject
 from pages.components.problems import plain
 from pages.components.switches import describe, explain
@@ -87,18 +87,14 @@ def _offer(choice: Choice, *, tiles: int) -> None:
     workspace, run, collection, switches = choice.workspace, choice.run, choice.collection, choice.switches
     st.info(f"Not computed yet for {plain(run.name)} with {describe(switches)}.", icon=":material/hourglass_empty:")
     st.caption(explain(switches, Subject(workspace, collection, run.name)))
-    if st.button(
-        f"Evaluate on {tiles} tiles",
-        type="primary",
-        icon=":material/analytics:",
+    measure_button(
+        workspace,
+        evaluation(run.name, collection.id, switches),
+        label=f"Evaluate on {tiles} tiles",
         key="evaluate_start",
-        disabled=evaluation_under_way(workspace, run.name, collection.id, switches),
-    ):
-        start_evaluation(workspace, run.name, collection.id, switches)
-        st.session_state["evaluate_asked"] = True  # from here on a failure is shown too
-        st.rerun()
-    if evaluation_active(workspace) or st.session_state.get("evaluate_asked"):
-        job_list(workspace, key="evaluate_jobs")
+        primary=True,
+        icon=":material/analytics:",
+    )
 
 
 def choose_rule(key: str) -> UnlabelledRule:

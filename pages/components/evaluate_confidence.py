@@ -15,9 +15,9 @@ from core.inference.prediction_routes import prediction_url
 from pages.components.class_palette import in_palette
 from pages.components.confidence_charts import CHART_CONFIG, coverage_figure, reliability_figure
 from pages.components.evaluate_choice import Choice, names_of
-from pages.components.evaluation_job import confidence_under_way, start_confidence
-from pages.components.jobs import job_list
+from pages.components.evaluation_job import confidence
 from pages.components.legend import class_legend
+from pages.components.measuring_job import measure_button
 from pages.components.problems import plain
 from pages.components.region_view import RegionPanel, region_view
 from pages.components.switches import describe
@@ -62,19 +62,14 @@ def kept_or_offered(choice: Choice, what: str) -> ConfidenceResult | None:
         "tiles. It takes some seconds a tile.",
         icon=":material/hourglass_empty:",
     )
-    under_way = confidence_under_way(workspace, run, collection.id, choice.switches)
-    if st.button(
-        f"Compute on {len(split.tiles)} tiles",
-        type="primary",
-        icon=":material/analytics:",
+    measure_button(
+        workspace,
+        confidence(run, collection.id, choice.switches),
+        label=f"Compute on {len(split.tiles)} tiles",
         key="confidence_start",
-        disabled=under_way,
-    ):
-        start_confidence(workspace, run, collection.id, choice.switches)
-        st.session_state["confidence_asked"] = True  # from here on a failure is shown too
-        st.rerun()
-    if under_way or st.session_state.get("confidence_asked"):
-        job_list(workspace, key="confidence_jobs")
+        primary=True,
+        icon=":material/analytics:",
+    )
     return None
 
 

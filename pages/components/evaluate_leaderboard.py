@@ -8,9 +8,10 @@ from core.evaluation.leaderboard import Entry, entries, leaderboard, with_shared
 from core.inference.switches import Switches
 from core.training.runs import list_runs
 from pages.components.evaluate_choice import Choice, choose_rule
-from pages.components.evaluation_job import evaluation_active, evaluation_under_way, start_evaluation
+from pages.components.evaluation_job import KIND, evaluation
 from pages.components.jobs import job_list
 from pages.components.leaderboard_chart import leaderboard_figure, leaderboard_table
+from pages.components.measuring_job import any_active, start, under_way
 from pages.components.problems import plain
 from pages.components.scores_chart import CHART_BAR
 from pages.components.switches import describe
@@ -111,15 +112,16 @@ def _not_evaluated(choice: Choice, evaluated: set[str]) -> None:
             if not tiles:
                 st.caption(f"{plain(run)}: no tile with a mask is left that it did not train on.")
                 continue
+            asked = evaluation(run, collection.id, Switches())
             if st.button(
                 f"Evaluate {plain(run)}",
                 key=f"leaderboard_evaluate_{run}",
                 icon=":material/analytics:",
-                disabled=evaluation_under_way(workspace, run, collection.id, Switches()),
+                disabled=under_way(workspace, asked),
             ):
-                start_evaluation(workspace, run, collection.id, Switches())
+                start(workspace, asked)
                 st.session_state[_ASKED] = True  # from here on a failure is shown too
                 st.rerun()
             st.caption(f"on {tiles} held-out tiles, without switches")
-    if evaluation_active(workspace) or st.session_state.get(_ASKED):
+    if any_active(workspace, KIND) or st.session_state.get(_ASKED):
         job_list(workspace, key="leaderboard_jobs")

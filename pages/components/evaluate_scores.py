@@ -16,9 +16,10 @@ from core.inference.prediction_routes import prediction_url
 from core.inference.switches import Switches
 from core.tables import Tile
 from pages.components.evaluate_choice import Choice, Judged, choose_rule, judged
-from pages.components.evaluation_job import evaluation_under_way, start_evaluation
+from pages.components.evaluation_job import evaluation
 from pages.components.image_pair import Panel, image_panels, truth_address
 from pages.components.legend import class_legend
+from pages.components.measuring_job import measure_button
 from pages.components.problems import plain
 from pages.components.scores_chart import CHART_BAR, borders_table, scores_figure, scores_table, spread_figure
 from pages.components.switches import describe
@@ -123,15 +124,14 @@ def _borders(choice: Choice, result: dict[str, Any]) -> None:
     boundary = result.get("boundary")
     if boundary is None:
         st.info("This evaluation was kept before borders were counted.", icon=":material/info:")
-        place = (choice.workspace, choice.run.name, choice.collection.id, choice.switches)
-        if st.button(
-            "Count the borders",
+        measure_button(
+            choice.workspace,
+            evaluation(choice.run.name, choice.collection.id, choice.switches),
+            label="Count the borders",
             key="evaluate_borders",
+            primary=False,
             icon=":material/refresh:",
-            disabled=evaluation_under_way(*place),
-        ):
-            start_evaluation(*place)
-            st.rerun()
+        )
         return
     share = st.column_config.NumberColumn(format="percent")
     table = borders_table(result)

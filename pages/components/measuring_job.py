@@ -1,4 +1,4 @@
-"""The button that starts a measurement as a job, and the jobs while it waits or runs."""
+"""Measurements as jobs: started, looked for, and a button that does both with the jobs below it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,24 +20,46 @@ class Measurement:
     arguments: Sequence[str]
 
 
-def measure_button(workspace: Workspace, measurement: Measurement, *, label: str, key: str, primary: bool) -> None:
-    """The button; once it was pressed, or while such a job waits or runs, the list of jobs below it."""
+def start(workspace: Workspace, measurement: Measurement) -> None:
+    """Queue it, on a GPU where there is one."""
+    device = devices()[-1]
+    queue.submit(
+        workspace, kind=measurement.kind, title=measurement.title, arguments=measurement.arguments, device=device
+    )
+    worker.ensure_running(workspace, device)
+
+
+def under_way(workspace: Workspace, measurement: Measurement) -> bool:
+    """Whether just this one waits or runs: to ask for it twice would be work for nothing."""
     wanted = tuple(measurement.arguments)
-    alike = [job for job in queue.jobs(workspace) if job.kind == measurement.kind and job.state.active]
+    return any(job.state.active and job.arguments == wanted for job in queue.jobs(workspace))
+
+
+def any_active(workspace: Workspace, kind: str) -> bool:
+    """Whether one of this kind waits or runs."""
+    return any(job.kind == kind and job.state.active for job in queue.jobs(workspace))
+
+
+def measure_button(
+    workspace: Workspace,
+    measurement: Measurement,
+    *,
+    label: str,
+    key: str,
+    primary: bool,
+    icon: str = ":material/calculate:",
+) -> None:
+    """The button; once it was pressed, or while such a job waits or runs, the list of jobs below it."""
     asked = f"{key}_asked"
     if st.button(
         label,
         type="primary" if primary else "secondary",
-        icon=":material/calculate:",
+        icon=icon,
         key=key,
-        disabled=any(job.arguments == wanted for job in alike),
+        disabled=under_way(workspace, measurement),
     ):
-        device = devices()[-1]
-        queue.submit(
-            workspace, kind=measurement.kind, title=measurement.title, arguments=measurement.arguments, device=device
-        )
-        worker.ensure_running(workspace, device)
+        start(workspace, measurement)
         st.session_state[asked] = True  # from here on a failure is shown too
         st.rerun()
-    if alike or st.session_state.get(asked):
+    if any_active(workspace, measurement.kind) or st.session_state.get(asked):
         job_list(workspace, key=f"{key}_jobs")
