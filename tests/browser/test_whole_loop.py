@@ -127,9 +127,9 @@ def evaluate(page: Page, server: Server, *, run: str) -> None:
     expect(page.get_by_label("Run", exact=False).first).to_be_visible(timeout=LONG)
     page.get_by_role("button", name="Evaluate on").click()
     expect(page.get_by_text("Mean IoU").first).to_be_visible(timeout=LONG)
-    expect(page.get_by_text("What was taken for what")).to_be_visible(timeout=LONG)
-    cells = page.locator(".js-plotly-plot .heatmaplayer")
-    expect(cells.first).to_be_attached(timeout=LONG)
+    expect(page.get_by_text("By tile, worst first")).to_be_visible(timeout=LONG)
+    page.get_by_test_id("stButtonGroup").get_by_text("Confusion", exact=True).click()
+    expect(page.locator(".js-plotly-plot .heatmaplayer").first).to_be_attached(timeout=LONG)
     (kept,) = (server.workspace / "evaluations" / run).glob("*.json")
     result = json.loads(kept.read_text())
     assert sum(map(sum, result["confusion"])) > 0
