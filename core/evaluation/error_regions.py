@@ -28,6 +28,8 @@ Mask = NDArray[np.bool_]
 PREDICTIONS = (*range(CLASS_COUNT), UNLABELLED)
 """What can be predicted, in the order of a confusion matrix's columns."""
 
+LEAST_PIXELS = 64
+"""Of a region that is listed: 16 square metres at 0.5 m. Nobody goes to look at less while there is more."""
 BORDER = 3
 """Pixels of the tile: still seen where a whole tile is shown at a fifth of its size."""
 
@@ -82,9 +84,10 @@ def false_alarms(judged: JudgedTile, predicted: int) -> Mask:
     return np.asarray((judged.prediction == predicted) & (truth != predicted) & (truth != UNLABELLED))
 
 
-def regions(mask: Mask, *, at_most: int) -> list[Region]:
-    """The largest connected regions of a mask, largest first."""
-    return [region for _, region in _components(mask, at_most)[1]]
+def regions(mask: Mask, *, at_most: int, at_least: int = 1) -> list[Region]:
+    """The largest connected regions of a mask, largest first: those of ``at_least`` so many pixels, and the largest."""
+    found = [region for _, region in _components(mask, at_most)[1]]
+    return found[:1] + [region for region in found[1:] if region.pixels >= at_least]
 
 
 def cut_regions(mask: Mask, *, at_most: int) -> Iterator[tuple[Region, Mask]]:

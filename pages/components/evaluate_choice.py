@@ -72,7 +72,7 @@ def _nothing_held_out(judged: HeldOut, run: Run) -> None:
 
 
 def _say_what_is_judged(judged: HeldOut) -> None:
-    sentence = f"Judged on {len(judged.tiles)} tiles with a mask: {names_of([t.name for t in judged.tiles])}."
+    sentence = f"Judged on {how_many(len(judged.tiles))} with a mask: {names_of([t.name for t in judged.tiles])}."
     if judged.trained_on:
         sentence += f" Left out, since the run trained on them: {names_of(judged.trained_on)}."
     if judged.missing:
@@ -90,7 +90,7 @@ def _offer(choice: Choice, *, tiles: int) -> None:
     measure_button(
         workspace,
         evaluation(run.name, collection.id, switches),
-        label=f"Evaluate on {tiles} tiles",
+        label=f"Evaluate on {how_many(tiles)}",
         key="evaluate_start",
         primary=True,
         icon=":material/analytics:",
@@ -109,6 +109,11 @@ def choose_rule(key: str) -> UnlabelledRule:
         "Pixels without a truth are always left out.",
     )
     return chosen
+
+
+def how_many(tiles: int) -> str:
+    """A number of tiles in words: '1 tile', '5 tiles'."""
+    return "1 tile" if tiles == 1 else f"{tiles:,} tiles"
 
 
 def names_of(names: Sequence[str], limit: int = 12) -> str:

@@ -14,7 +14,7 @@ from core.evaluation.intervals import few_tiles_note
 from core.inference.prediction_routes import prediction_url
 from pages.components.class_palette import in_palette
 from pages.components.confidence_charts import CHART_CONFIG, coverage_figure, reliability_figure
-from pages.components.evaluate_choice import Choice, names_of
+from pages.components.evaluate_choice import Choice, how_many, names_of
 from pages.components.evaluation_job import confidence
 from pages.components.legend import class_legend
 from pages.components.measuring_job import measure_button
@@ -65,7 +65,7 @@ def kept_or_offered(choice: Choice, what: str) -> ConfidenceResult | None:
     measure_button(
         workspace,
         confidence(run, collection.id, choice.switches),
-        label=f"Compute on {len(split.tiles)} tiles",
+        label=f"Compute on {how_many(len(split.tiles))}",
         key="confidence_start",
         primary=True,
         icon=":material/analytics:",

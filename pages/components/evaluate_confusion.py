@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.classes import CLASS_NAMES
 from core.errors import InputError
-from core.evaluation.error_regions import PREDICTIONS, area_words, confused, judged_tile, regions
+from core.evaluation.error_regions import LEAST_PIXELS, PREDICTIONS, area_words, confused, judged_tile, regions
 from core.evaluation.error_routes import confused_url
 from core.inference import store
 from core.labels.mending import MOST_A_TILE, Mistake, send
@@ -21,7 +21,7 @@ from pages.components.confusion_matrix import (
     confusion_figure,
     largest_confusion,
 )
-from pages.components.evaluate_choice import Choice, Judged, judged
+from pages.components.evaluate_choice import Choice, Judged, how_many, judged
 from pages.components.label_desk import annotator
 from pages.components.label_mending import label_begins_with_mistakes
 from pages.components.problems import plain
@@ -89,8 +89,8 @@ def _matrix(found: Judged, largest: Cell) -> Cell:
         st.session_state[f"{key}_cell"] = clicked
     day = result["measured_on"]["day"].replace("T", " ")
     st.caption(
-        f"{EXPLANATIONS[reading]} Click a cell off the diagonal to see its pixels. Measured on {result['tiles']} "
-        f"tiles of {plain(choice.collection.name)}, {describe(choice.switches)}; {day} UTC."
+        f"{EXPLANATIONS[reading]} Click a cell off the diagonal to see its pixels. Measured on "
+        f"{how_many(result['tiles'])} of {plain(choice.collection.name)}, {describe(choice.switches)}; {day} UTC."
     )
     cell: Cell = st.session_state.get(f"{key}_cell", largest)
     return cell
@@ -146,7 +146,7 @@ def _show(choice: Choice, mistake: Mistake, tile: Tile) -> None:
         st.error(plain(str(error)), icon=":material/error:")
         return
     mask = confused(pair, mistake.true_class, mistake.predicted)
-    listed = regions(mask, at_most=LISTED)
+    listed = regions(mask, at_most=LISTED, at_least=LEAST_PIXELS)
     total, shown = int(mask.sum()), sum(region.pixels for region in listed)
     st.markdown(f"**{mistake.words.capitalize()}**: {area_words(total, tile)} of tile {plain(tile.name)}")
     address = confused_url(
@@ -214,4 +214,4 @@ def _places(choice: Choice, mistake: Mistake, tile: Tile) -> list[tuple[Box, int
         return []
     pair = judged_tile(choice.workspace, choice.run.name, tile, kept.path)
     mask = confused(pair, mistake.true_class, mistake.predicted)
-    return [(region.box, region.pixels) for region in regions(mask, at_most=MOST_A_TILE)]
+    return [(region.box, region.pixels) for region in regions(mask, at_most=MOST_A_TILE, at_least=LEAST_PIXELS)]

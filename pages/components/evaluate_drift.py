@@ -9,7 +9,7 @@ from core.errors import InputError
 from core.evaluation.drift_of_run import KIND, drift_arguments, kept_drift, tiles_to_compare
 from core.workspace import Workspace
 from pages.components.drift_charts import nearest_html, shift_figure, shift_table
-from pages.components.evaluate_choice import Choice
+from pages.components.evaluate_choice import Choice, how_many
 from pages.components.hold_out_card import hold_out_card
 from pages.components.measuring_job import Measurement, measure_button
 from pages.components.problems import plain
@@ -104,7 +104,7 @@ def _neighbours(workspace: Workspace, result: dict[str, Any]) -> list[tuple[Any,
 def _measured_on(result: dict[str, Any]) -> None:
     measured = result["measured_on"]
     st.caption(
-        f"Measured on {result['new_tiles']} tiles of {plain(measured['collection'])} against "
+        f"Measured on {how_many(result['new_tiles'])} of {plain(measured['collection'])} against "
         f"{result['training_tiles']} training tiles of run {plain(measured['run'])}; {measured['day']} UTC. "
         "Energy distance of mean features and of six colour statistics, tested by permutation of whole tiles (least "
         f"p-value possible: {result['least_p']:.2g}), corrected by Holm."

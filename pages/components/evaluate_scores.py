@@ -15,7 +15,7 @@ from core.evaluation.run_report import run_report_html
 from core.inference.prediction_routes import prediction_url
 from core.inference.switches import Switches
 from core.tables import Tile
-from pages.components.evaluate_choice import Choice, Judged, choose_rule, judged
+from pages.components.evaluate_choice import Choice, Judged, choose_rule, how_many, judged
 from pages.components.evaluation_job import evaluation
 from pages.components.image_pair import Panel, image_panels, truth_address
 from pages.components.legend import class_legend
@@ -90,7 +90,7 @@ def _headline(result: dict[str, Any]) -> None:
         st.warning(result["note"], icon=":material/warning:")
     measured = result["measured_on"]
     st.caption(
-        f"Measured on {result['tiles']} tiles of {plain(measured['collection'])}; truth: {measured['truth']}; "
+        f"Measured on {how_many(result['tiles'])} of {plain(measured['collection'])}; truth: {measured['truth']}; "
         f"run {plain(measured['run'])}, {describe(Switches.from_facts(measured['switches']))}; {result['averaging']}; "
         f"{measured['day']} UTC."
     )

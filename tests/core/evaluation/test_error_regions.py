@@ -72,3 +72,11 @@ def test_where_a_region_leaves_the_tile_it_has_no_border():
     mask = np.ones((60, 60), bool)
     picture = np.asarray(Image.open(io.BytesIO(outlined_png(mask))).convert("RGBA"))
     assert (picture[..., 3] < 128).all()
+
+
+def test_crumbs_are_left_out_where_there_is_more_and_listed_where_there_is_not():
+    mask = np.zeros((40, 40), np.bool_)
+    mask[2:5, 2:5] = mask[30, 30] = True
+    assert [region.pixels for region in regions(mask, at_most=9, at_least=20)] == [9]
+    mask[10:20, 10:20] = mask[25:30, 2:7] = True
+    assert [region.pixels for region in regions(mask, at_most=9, at_least=20)] == [100, 25]
