@@ -1,6 +1,5 @@
 """Compare: two runs (or one run with other switches) on one tile under one zoom, and what can be said of the two."""
 
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -22,11 +21,11 @@ from pages.components.evaluate_choice import names_of
 from pages.components.evaluation_job import KIND, evaluation
 from pages.components.jobs import job_list
 from pages.components.measuring_job import any_active, start
+from pages.components.nothing_yet import nothing_yet
 from pages.components.problems import plain
 from pages.components.scores_chart import difference_table
 from pages.components.switches import describe
 
-HERE = Path(__file__).resolve().parent
 _LAST = "compare_last"  # what was looked at when another page was opened
 
 
@@ -34,10 +33,10 @@ def page() -> None:
     """The whole page."""
     workspace = open_workspace()
     known = collections(workspace)
-    if not any(tiles_of(workspace, one.id) for one in known) or not list_runs(workspace.runs):
+    has_tiles = any(tiles_of(workspace, one.id) for one in known)
+    if not has_tiles or not list_runs(workspace.runs):
         st.title("Compare")
-        st.info("Nothing to compare yet: it takes tiles and at least one run.", icon=":material/compare:")
-        st.page_link(HERE / "train.py", label="Go to Train", icon=":material/model_training:")
+        nothing_yet(has_tiles=has_tiles)
         return
     _desk(workspace, _choose_collection(workspace, known))
 

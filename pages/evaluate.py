@@ -1,7 +1,6 @@
 """Evaluate: how good a run is on tiles that it never trained on, where it is wrong, and how sure one can be."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import streamlit as st
 
@@ -20,11 +19,11 @@ from pages.components import (
     evaluate_truth,
 )
 from pages.components.evaluate_choice import Choice
+from pages.components.nothing_yet import nothing_yet
 from pages.components.offset_choice import Subject
 from pages.components.switches import choose_switches
 from pages.components.synthetic import synthetic_note
 
-HERE = Path(__file__).resolve().parent
 _SUBJECT = "Scores of a run on whole tiles that it never trained on, each with the interval that it can be off by."
 
 SECTIONS: dict[str, Callable[[Choice], None]] = {
@@ -46,22 +45,13 @@ def page() -> None:
     if not known or not runs:
         st.title("Evaluate")
         st.caption(_SUBJECT)
-        _nothing_yet(has_tiles=bool(known))
+        nothing_yet(has_tiles=bool(known))
         return
     choice = _choose(workspace, known, runs)
     section = st.segmented_control(
         "Section", list(SECTIONS), default="Scores", required=True, key="evaluate_section", label_visibility="collapsed"
     )
     SECTIONS[str(section)](choice)
-
-
-def _nothing_yet(*, has_tiles: bool) -> None:
-    if has_tiles:
-        st.info("No run yet: train one, then judge it here.", icon=":material/model_training:")
-        st.page_link(HERE / "train.py", label="Go to Train", icon=":material/model_training:")
-    else:
-        st.info("No tiles yet: open a folder or the sample first.", icon=":material/info:")
-        st.page_link(HERE / "start.py", label="Go to Start", icon=":material/home:")
 
 
 def _choose(workspace: Workspace, known: list[Collection], runs: list[Run]) -> Choice:

@@ -69,16 +69,23 @@ def truth_address(tile: Tile) -> str | None:
     return f"/tiles/{tile.id}/mask.png?size={max(tile.width, tile.height)}&v={tile.mask_fingerprint}"
 
 
-def _tile(tile: Tile) -> dict[str, Any]:
+def shown_tile(tile: Tile) -> dict[str, Any]:
+    """What the browser needs of a tile to show its image at any zoom, JSON-able."""
     return {
         "id": tile.id,
-        "name": tile.name,
-        "split": tile.split,
         "version": tile.fingerprint,
         "width": tile.width,
         "height": tile.height,
         "max_zoom": max_zoom(tile.width, tile.height),
         "metres_per_pixel_x": tile.metres_per_pixel_x,
+    }
+
+
+def _tile(tile: Tile) -> dict[str, Any]:
+    return {
+        **shown_tile(tile),
+        "name": tile.name,
+        "split": tile.split,
         "truth": f"{tile.id}/codes.bin?v={tile.mask_fingerprint}" if tile.mask_path else None,
     }
 

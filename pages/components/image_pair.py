@@ -11,8 +11,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from core.catalog.pyramid import max_zoom
-from core.evaluation.compare_desk import class_colours, truth_address
+from core.evaluation.compare_desk import class_colours, shown_tile, truth_address
 from core.tables import Tile
 from pages.components.class_palette import screen_palette
 from pages.components.module_loader import MODULE_LOADER
@@ -64,12 +63,5 @@ def panel_data(tile: Tile, panels: Sequence[Panel], *, height: int) -> dict[str,
         "panels": [asdict(panel) for panel in panels],
         "palette": screen_palette(),
         "classes": class_colours(),
-        "tile": {
-            "id": tile.id,
-            "version": tile.fingerprint,
-            "width": tile.width,
-            "height": tile.height,
-            "max_zoom": max_zoom(tile.width, tile.height),
-            "metres_per_pixel_x": tile.metres_per_pixel_x,
-        },
+        "tile": shown_tile(tile),
     }

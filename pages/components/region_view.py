@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from core.catalog.pyramid import max_zoom
+from core.evaluation.compare_desk import shown_tile
 from core.evaluation.error_regions import BORDER, Mask, outlined_png
 from core.labels.strokes import Box
 from core.tables import Tile
@@ -83,13 +83,6 @@ def region_view(
         "outline": None if outline is None else {"address": outline.address, **asdict(outline.box)},
         "regions": [{**asdict(box), "label": words} for box, words in listed],
         "focus": None if focus is None else asdict(focus),
-        "tile": {
-            "id": tile.id,
-            "version": tile.fingerprint,
-            "width": tile.width,
-            "height": tile.height,
-            "max_zoom": max_zoom(tile.width, tile.height),
-            "metres_per_pixel_x": tile.metres_per_pixel_x,
-        },
+        "tile": shown_tile(tile),
     }
     _mount(key=key, data=data)
