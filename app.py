@@ -14,6 +14,7 @@ import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
+from core.serving import serving  # noqa: E402
 from core.web import web_routes  # noqa: E402
 from core.workspace import open_workspace  # noqa: E402
 
@@ -24,5 +25,6 @@ hosts = st.get_option("server.allowedHosts") or ["localhost", "127.0.0.1"]
 app = st.App(
     ROOT / "pages" / "shell.py",
     routes=web_routes(open_workspace()),
+    lifespan=serving,
     middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)],
 )
