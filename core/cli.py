@@ -10,20 +10,22 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
 from core.cluster_cli import add_cluster_commands
+from core.data_cli import add_data_commands
 from core.drift_cli import add_drift_commands
 from core.errors import CancelledError, InputError
 from core.evaluation_cli import add_evaluation_commands, add_workspace_evaluation_commands
 from core.fit_options import add_cluster_options, add_fit_options, cluster_use, fit_request
 from core.label_cli import add_label_commands
+from core.looks_cli import add_looks_commands
 from core.model_cli import add_model_commands
 from core.prediction_cli import add_predict_command, add_workspace_predict_commands
 from core.progress import CancelFlag, JsonProgress, Progress, make_progress
 from core.run_cli import add_run_commands
+from core.split_cli import add_split_commands
 from core.study_cli import add_study_commands
 from core.switch_options import add_switch_options, chosen_switches
 
@@ -47,19 +49,10 @@ def _sample(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     return {"out": str(options.out), "tiles": len(written), "synthetic": True}
 
 
-def _index(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    from core.catalog.catalogue import index_folder
-    from core.workspace import open_workspace
-
-    report = asdict(index_folder(open_workspace(options.workspace), options.data, progress))
-    report["findings"] = [{**finding, "path": str(finding["path"])} for finding in report["findings"]]
-    return report
-
-
 def _fit(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     from core.training.fit import fit
 
-    request = fit_request(options, resume=options.resume)
+    request = fit_request(options, resume=options.resume, split_record=options.split_record)
     if options.workers == 1 and options.cluster is None:
         return fit(request, progress)
     from core.training.distributed import fit_on_cluster
@@ -134,14 +127,13 @@ def build_parser() -> argparse.ArgumentParser:
     sample.add_argument("--size", type=_count, default=2448, help="side of a tile, pixels")
     sample.add_argument("--seed", type=int, default=0)
 
-    index = command("index", _index, "Read a folder of tiles into a workspace's catalogue.")
-    index.add_argument("--data", type=Path, required=True)
-    index.add_argument("--workspace", type=Path)
+    add_data_commands(command)
 
     fit = command("fit", _fit, "Train a run on the labelled pixels of a folder.")
     add_fit_options(fit)
     fit.add_argument("--out", type=Path, required=True, help="the run's folder")
     fit.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    fit.add_argument("--split-record", metavar="JSON", help="the named split that the tiles follow, for the run's card")
     fit.add_argument("--workers", type=_count, default=1, help="processes that train one network together, by Ray")
     add_cluster_options(fit)
 
@@ -179,10 +171,12 @@ def _add_app_commands(command: Callable[[str, Command, str], argparse.ArgumentPa
 
     add_workspace_predict_commands(command)
     add_label_commands(command)
+    add_looks_commands(command)
     add_run_commands(command)
     add_model_commands(command)
     add_study_commands(command)
     add_drift_commands(command)
+    add_split_commands(command)
     add_cluster_commands(command)
 
     work = command("work", _work, "Run the queued jobs of a workspace; the app starts this by itself.")

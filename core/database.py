@@ -21,7 +21,7 @@ from core.errors import InputError, NotSavedError
 from core.tables import Base
 
 BUSY_TIMEOUT_MS = 20_000
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Kept in SQLite's ``user_version``; raise it with every change of the tables, and add the step to ``_MIGRATIONS``."""
 
 
@@ -42,8 +42,19 @@ _MIGRATIONS = {
         "UPDATE job SET place = id",
     ),
     3: (),  # place_to_mend and truth_judgement are new
+    4: (
+        "ALTER TABLE collection ADD COLUMN revision INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE collection ADD COLUMN split_plan_id INTEGER",
+        "ALTER TABLE tile ADD COLUMN transform JSON",
+    ),  # split_plan, split_member, came_split, tile_look and label_amount are new
 }
 """What leads from a version to the next, beside the tables that are new in it."""
+
+_LATER_INDEXES = (
+    "CREATE INDEX IF NOT EXISTS ix_tile_facts_made ON tile_facts (made)",
+    "CREATE INDEX IF NOT EXISTS ix_tile_work_changed ON tile_work (changed)",
+)
+"""Indexes on tables that were there before them: a table that a migration finds may be of any version."""
 
 
 class Database:
@@ -78,6 +89,8 @@ class Database:
                 for statement in _MIGRATIONS[version]:
                     connection.exec_driver_sql(statement)
         Base.metadata.create_all(connection)
+        for statement in _LATER_INDEXES:
+            connection.exec_driver_sql(statement)
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextmanager

@@ -28,8 +28,12 @@ def add_fit_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
 
 
-def fit_request(options: argparse.Namespace, *, resume: bool = False) -> "FitRequest":
-    """The fit that the options of ``add_fit_options`` and ``--out`` ask for. Raises ``InputError`` for a bad recipe."""
+def fit_request(options: argparse.Namespace, *, resume: bool = False, split_record: str | None = None) -> "FitRequest":
+    """The fit that the options of ``add_fit_options`` and ``--out`` ask for.
+
+    Raises ``InputError`` for a bad recipe, and for a ``split_record`` that is none.
+    """
+    from core.catalog.splitting.users import parse_record
     from core.training.fit import FitRequest
     from core.training.recipe import load_recipe
 
@@ -41,6 +45,7 @@ def fit_request(options: argparse.Namespace, *, resume: bool = False) -> "FitReq
         seed=options.seed,
         device=options.device,
         resume=resume,
+        split=None if split_record is None else parse_record(split_record),
     )
 
 

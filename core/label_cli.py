@@ -1,4 +1,4 @@
-"""The commands that take labels in and give them out: ``export`` and ``import-labels``."""
+"""The commands that take labels in and give them out: ``export``, ``export-tiles`` and ``import-labels``."""
 
 import argparse
 from collections.abc import Callable
@@ -28,6 +28,11 @@ def add_label_commands(command: AddCommand) -> None:
     export.add_argument("--status", choices=STATUSES, action="append", default=[], help="only tiles of this status")
     export.add_argument("--images", action="store_true", help="copy the images too")
 
+    files = command("export-tiles", _export_tiles, "Pack images and given masks of tiles into a zip, with a table.")
+    _add_tiles(files)
+    files.add_argument("--kind", choices=("images", "masks"), action="append", default=[], help="both by default")
+    files.add_argument("--out", type=Path, required=True, metavar="FILE.zip")
+
     take = command("import-labels", _import, "Take labels from files into the tiles that their names match.")
     _add_tiles(take)
     take.add_argument("--from", type=Path, required=True, dest="source", metavar="FILE|DIR|FILE.zip")
@@ -53,6 +58,14 @@ def _export(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         with_images=options.images,
     )
     return export(workspace, request, progress)
+
+
+def _export_tiles(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    from core.catalog.tile_export import KINDS, export_tiles
+
+    workspace, collection_id = _collection(options)
+    kinds = options.kind or KINDS
+    return export_tiles(workspace, collection_id, options.tile, kinds=kinds, out=options.out, progress=progress)
 
 
 def _import(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:

@@ -27,6 +27,9 @@ class Collection(Base):
     root: Mapped[str] = mapped_column(unique=True)
     synthetic: Mapped[bool] = mapped_column(default=False)
     indexed: Mapped[datetime] = mapped_column(default=now)
+    # Raised by every change of its tiles' rows: what is kept of them in memory is known by it.
+    revision: Mapped[int] = mapped_column(default=0, server_default="0")
+    split_plan_id: Mapped[int | None]  # the named split that its tiles follow; None: the splits that came with them
 
 
 class Tile(Base):
@@ -44,10 +47,12 @@ class Tile(Base):
     metres_per_pixel_x: Mapped[float]
     metres_per_pixel_y: Mapped[float]
     crs: Mapped[str | None]
+    # From pixels to the CRS: a to f of x = a column + b row + c, y = d column + e row + f; None without a CRS.
+    transform: Mapped[list[Any] | None]
     fingerprint: Mapped[str]  # of the image file's bytes: keys every cache
     mask_fingerprint: Mapped[str | None]
-    split: Mapped[str]  # train, val, test
-    split_source: Mapped[str]  # glnet, folder, rule
+    split: Mapped[str]  # train, val, test; "" where the named split that it follows leaves it out
+    split_source: Mapped[str]  # glnet, folder, rule, plan (a named split of this workspace)
     class_shares: Mapped[list[Any] | None]  # of the given mask: six floats that sum to its labelled share
 
 
@@ -61,6 +66,65 @@ class Problem(Base):
     path: Mapped[str]
     severity: Mapped[str]  # error: the file is left out; warning: used, with this caveat
     sentence: Mapped[str]
+
+
+class SplitPlan(Base):
+    """A named split of a collection, and how it was made (see ``core/catalog/splitting/plans.py``)."""
+
+    __tablename__ = "split_plan"
+    __table_args__ = (UniqueConstraint("collection_id", "name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    method: Mapped[str]  # one of core.catalog.splitting.making.METHODS
+    parameters: Mapped[dict[str, Any]]
+    judge: Mapped[int | None]  # of folds: the one that validates at present, from 0
+    moved: Mapped[int] = mapped_column(default=0)  # tiles that were moved by hand since it was made
+    created: Mapped[datetime] = mapped_column(default=now)
+
+
+class SplitMember(Base):
+    """Where a named split puts a tile: by its name, which outlives a file that is away for a while."""
+
+    __tablename__ = "split_member"
+    plan_id: Mapped[int] = mapped_column(ForeignKey("split_plan.id", ondelete="CASCADE"), primary_key=True)
+    tile_name: Mapped[str] = mapped_column(primary_key=True)
+    split: Mapped[str]  # train, val, test; of a tile in a fold: what it is while ``SplitPlan.judge`` judges
+    fold: Mapped[int | None]  # the fold that the tile is in, from 0
+
+
+class CameSplit(Base):
+    """The split that a tile came with, kept while it follows a named one."""
+
+    __tablename__ = "came_split"
+    tile_id: Mapped[int] = mapped_column(ForeignKey("tile.id", ondelete="CASCADE"), primary_key=True)
+    split: Mapped[str]
+    source: Mapped[str]  # glnet, folder, rule
+
+
+class TileLook(Base):
+    """What a tile looks like, for finding what is alike, the same, or next to it: ``core/catalog/alike/looks.py``."""
+
+    __tablename__ = "tile_look"
+    tile_id: Mapped[int] = mapped_column(ForeignKey("tile.id", ondelete="CASCADE"), primary_key=True)
+    fingerprint: Mapped[str]  # of the image and of the way it was looked at
+    pixels: Mapped[str]  # of the decoded picture: two files may show the same one
+    embedding: Mapped[bytes] = mapped_column(LargeBinary)  # float32, unit length: the encoder's mean features
+    outline: Mapped[bytes] = mapped_column(LargeBinary)  # what near duplicates are told by
+    borders: Mapped[bytes] = mapped_column(LargeBinary)  # what neighbouring tiles are told by
+    colours: Mapped[list[Any]]  # six floats: core.evaluation.tile_profiles.COLOUR_STATISTICS
+    sizes: Mapped[dict[str, Any]]  # of the given mask: class name to the pixels of each instance
+    made: Mapped[datetime] = mapped_column(default=now, index=True)
+
+
+class LabelAmount(Base):
+    """How much somebody labelled on a tile, counted from the mask file whose ``mark`` it bears."""
+
+    __tablename__ = "label_amount"
+    tile_id: Mapped[int] = mapped_column(ForeignKey("tile.id", ondelete="CASCADE"), primary_key=True)
+    mark: Mapped[str]  # the file's time of change and size
+    instances: Mapped[list[Any]]  # six counts
+    pixels: Mapped[list[Any]]  # six counts
 
 
 class Stroke(Base):
@@ -135,7 +199,7 @@ class TileWork(Base):
     status: Mapped[str]  # new, in work, done, approved, sent back
     comment: Mapped[str] = mapped_column(default="")
     annotator: Mapped[str]
-    changed: Mapped[datetime] = mapped_column(default=now)
+    changed: Mapped[datetime] = mapped_column(default=now, index=True)
 
 
 class TileLock(Base):
@@ -160,7 +224,7 @@ class TileFacts(Base):
     uncertainty: Mapped[float]  # mean entropy over the cells, as a share of the greatest possible, 0 to 1
     class_shares: Mapped[list[Any]]  # predicted: six floats
     embedding: Mapped[bytes] = mapped_column(LargeBinary)  # float32: mean of the tile's features, unit length
-    made: Mapped[datetime] = mapped_column(default=now)
+    made: Mapped[datetime] = mapped_column(default=now, index=True)
 
 
 class LiveScore(Base):

@@ -12,10 +12,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from core.catalog.geography.routes import geo_routes
+from core.catalog.maps.mask_map import FolderMasks
+from core.catalog.maps.routes import map_routes
 from core.catalog.routes import tile_routes
+from core.catalog.tile_pictures import TilePictures
 from core.evaluation.compare_routes import compare_routes
 from core.evaluation.error_routes import error_routes
 from core.inference.prediction_routes import prediction_routes
+from core.inference.small_masks import small_mask_routes
 from core.jobs.export_routes import export_routes
 from core.labels.history_routes import history_routes
 from core.labels.region_routes import region_routes
@@ -30,9 +35,12 @@ VENDOR = ASSETS / "vendor" / "node_modules"
 
 def web_routes(workspace: Workspace) -> list[BaseRoute]:
     """Every route of ours on one workspace."""
+    pictures, labels = TilePictures(workspace), FolderMasks()
     return [
         Route("/health", _health),
-        *tile_routes(workspace),
+        *tile_routes(workspace, pictures),
+        *map_routes(workspace, pictures, labels),
+        *geo_routes(workspace, pictures, labels),
         *label_routes(workspace),
         *region_routes(workspace),
         *history_routes(workspace),
@@ -40,6 +48,7 @@ def web_routes(workspace: Workspace) -> list[BaseRoute]:
         *export_routes(workspace),
         *suggestion_routes(workspace),
         *prediction_routes(workspace),
+        *small_mask_routes(workspace),
         *error_routes(workspace),
         *compare_routes(workspace),
         Mount("/assets/components", _Revalidated(directory=ASSETS / "components", check_dir=False)),

@@ -2,10 +2,13 @@
 
 workspace.db                       catalogue, strokes, jobs
 sample/                            the synthetic sample, when it was drawn
-imports/<name>/                    what was unpacked from uploaded zips
+imports/<name>/                    what was uploaded, downloaded, or taken in by a mapping
+downloads/                         a download that is not finished
+labels/removed/<name>-<time>/      the labels of a collection that was removed
 labels/<collection id>/<tile>_mask.png   the class raster of each labelled tile, in the DeepGlobe palette
 opinions/<collection id>/<annotator>/<tile>_mask.png   second opinions
 suggestions/<collection id>/<tile id>/   what the model would paint, shown over the tile
+looks/<collection id>/             which tiles belong together, and the orders that lay like tiles side by side
 features/                          cached encoder features
 superpixels/                       pieces of like colour of each tile
 embeddings/                        what click-to-mask has seen of each tile
@@ -50,7 +53,7 @@ class Workspace:
 
     @property
     def imports(self) -> Path:
-        """Where uploaded archives are unpacked."""
+        """Where uploads, downloads and mapped layouts become folders of tiles."""
         return self.root / "imports"
 
     @property
@@ -109,6 +112,10 @@ class Workspace:
     def suggestions(self, collection_id: int) -> Path:
         """What the model would paint on the tiles of one collection."""
         return self.root / "suggestions" / str(collection_id)
+
+    def looks(self, collection_id: int) -> Path:
+        """What was found by comparing the tiles of one collection."""
+        return self.root / "looks" / str(collection_id)
 
 
 DATABASE_NAME = "workspace.db"

@@ -12,6 +12,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.catalog.catalogue import collections, tiles
+from core.catalog.splitting import plans as split_plans
+from core.catalog.splitting.users import SplitRecord
 from core.cluster.submission import on_cluster
 from core.jobs import queue, worker
 from core.jobs.slots import CLUSTER
@@ -30,6 +32,7 @@ from pages.components.forecast_box import forecast_box
 from pages.components.problems import plain
 from pages.components.recipe_form import ChosenRecipe, recipe_form
 from pages.components.runs_table import runs_table
+from pages.components.split_note import split_note
 from pages.components.synthetic import synthetic_note
 from pages.components.training_live import training_progress
 
@@ -46,7 +49,10 @@ _COUNTED = "train_counted"
 
 @dataclass(frozen=True, slots=True)
 class _Material:
-    """What a run would learn from and be judged on; ``masks`` are the class rasters by tile name."""
+    """What a run would learn from and be judged on; ``masks`` are the class rasters by tile name.
+
+    ``split`` is the named split that the tiles keep to, if any.
+    """
 
     collection: Collection
     source: LabelSource
@@ -54,6 +60,7 @@ class _Material:
     validation: list[Tile]
     masks: Mapping[str, Path]
     counted: Mapping[str, Amount]
+    split: SplitRecord | None
 
     def tile_names(self) -> dict[str, tuple[str, ...]]:
         """As a recipe's settings."""
@@ -104,7 +111,15 @@ def _new_run(workspace: Workspace, known: list[Collection], start: DeltaGenerato
         start.caption("The button to start stands here as soon as there are labels to learn from.")
         return
     labelled = [t for t in all_tiles if t.name in masks]
-    training, validation = _choose_tiles(all_tiles, labelled, key=f"{collection.id}-{source}")
+    key = f"{collection.id}-{source}-{collection.split_plan_id}"
+    training, validation = _choose_tiles(all_tiles, labelled, key=key)
+    split = split_plans.record(
+        workspace,
+        collection.id,
+        training=(tile.name for tile in training),
+        validation=(tile.name for tile in validation),
+    )
+    split_note(workspace, collection, training, validation, record=split)
     with st.spinner("Counting labelled instances ..."):
         counted = amounts(workspace, training, source)
     st.session_state[_COUNTED] = True
@@ -118,7 +133,7 @@ def _new_run(workspace: Workspace, known: list[Collection], start: DeltaGenerato
     if training and chosen.recipe:
         augmentation_preview(training, masks, chosen.recipe)
     with start.container():
-        _start(workspace, chosen, _Material(collection, source, training, validation, masks, counted), busy=busy)
+        _start(workspace, chosen, _Material(collection, source, training, validation, masks, counted, split), busy=busy)
 
 
 def _start(workspace: Workspace, chosen: ChosenRecipe, material: _Material, *, busy: bool) -> None:
@@ -141,7 +156,8 @@ def _start(workspace: Workspace, chosen: ChosenRecipe, material: _Material, *, b
     recipe = chosen.recipe.model_copy(update=material.tile_names())
     rest = recipe_arguments(recipe, preset=chosen.preset, folder=workspace.root / "recipes", name=name)
     rest += ["--seed", str(seed), "--device", "auto" if resources else device]
-    arguments = ["fit", *data, *named, *rest]
+    split = material.split.option() if material.split else []
+    arguments = ["fit", *data, *named, *rest, *split]
     if resources:
         arguments = on_cluster(workspace, arguments, resources)
     if pressed:

@@ -4,28 +4,33 @@ Indexing a folder twice gives the same catalogue. A tile keeps its id as long as
 strokes stay attached to it; one whose file vanished is forgotten only when nobody has labelled it.
 """
 
+import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from core.catalog.discover import Discovery, Finding, TileFile, discover, natural_key
 from core.catalog.images import ImageInfo, fingerprint, read_info, read_mask
 from core.catalog.splits import SPLITS
+from core.catalog.splitting import came_splits
 from core.catalog.thumbnails import make_mask_thumbnail, make_thumbnails
 from core.classes import CLASS_COUNT, ClassRaster, DecodedMask
 from core.errors import CancelledError, InputError
 from core.progress import Progress
-from core.tables import Collection, Problem, Stroke, Tile, now
+from core.tables import Collection, Problem, Setting, Stroke, Tile, now
 from core.workspace import Workspace
 
-INDEX_THREADS = 2
+INDEX_THREADS = os.cpu_count() or 1
+"""The decoders leave Python's lock, and all a tile costs is decoding: a thread a core, and no more."""
+LAST_NUMBER = "last_collection"
+"""The setting that keeps the greatest number of a collection that was removed."""
 BATCH = 16
 """Tiles a transaction: a killed index loses at most this many."""
 
@@ -61,16 +66,28 @@ class _Indexed:
     decoded: bool = True
 
 
-def index_folder(workspace: Workspace, root: Path, progress: Progress, synthetic: bool | None = None) -> IndexReport:
+def index_folder(
+    workspace: Workspace,
+    root: Path,
+    progress: Progress,
+    synthetic: bool | None = None,
+    *,
+    moved: int | None = None,
+    also: Sequence[Finding] = (),
+) -> IndexReport:
     """Find the tiles under ``root`` and bring the catalogue, the thumbnails and the class shares up to date.
 
     ``synthetic`` says whether the imagery is drawn; None means: exactly when it lies in the workspace's sample.
-    Files that did not change since the last time are not decoded again. A cancel keeps the tiles that were done.
+    ``moved`` is the collection whose folder now lies at ``root``: its tiles keep their ids and labels. ``also`` is
+    what else was wrong with the files, told by whoever brought them. Files that did not change since the last time are
+    not decoded again. A cancel keeps the tiles that were done.
 
-    Raises ``InputError`` as ``discover`` does, and ``CancelledError``.
+    Raises ``InputError`` as ``discover`` does, and where ``moved`` meets another collection's folder or none of its
+    own tiles; ``CancelledError``.
     """
+    progress.update(0, 0, f"Looking through {root}")
     found = discover(root)
-    collection_id = _open_collection(workspace, found, synthetic)
+    collection_id = _open_collection(workspace, found, synthetic, moved)
     known = {tile.name: tile for tile in tiles(workspace, collection_id)}
     old_problems = problems(workspace, collection_id)
     done: list[_Indexed] = []
@@ -80,7 +97,7 @@ def index_folder(workspace: Workspace, root: Path, progress: Progress, synthetic
         done.extend(batch)
     unusable = {item.name for item in done if item.row is None}
     kept = [item for item in done if item.row is not None]
-    findings = [*found.findings, *(finding for item in done for finding in item.findings)]
+    findings = [*also, *found.findings, *(finding for item in done for finding in item.findings)]
     findings += _still_true(old_problems, {item.name: item for item in kept if not item.decoded})
     gone = [tile for name, tile in known.items() if name not in {item.name for item in kept}]
     with workspace.database.write() as session:
@@ -88,7 +105,8 @@ def index_folder(workspace: Workspace, root: Path, progress: Progress, synthetic
         findings += lost
         session.execute(delete(Problem).where(Problem.collection_id == collection_id))
         _add_problems(session, collection_id, findings)
-        session.get_one(Collection, collection_id).indexed = now()
+        row = session.get_one(Collection, collection_id)
+        row.indexed, row.revision = now(), row.revision + 1
     rows = tiles(workspace, collection_id)
     return IndexReport(
         collection_id=collection_id,
@@ -165,31 +183,43 @@ def count_splits(rows: Iterable[Tile]) -> dict[str, int]:
 
 def class_shares(raster: ClassRaster) -> list[float]:
     """The six classes' shares of all pixels; they sum to the labelled share."""
-    counts = np.bincount(raster.ravel(), minlength=256)[:CLASS_COUNT]
-    return [round(float(share), 6) for share in counts / raster.size]
+    return [round(np.count_nonzero(raster == index) / raster.size, 6) for index in range(CLASS_COUNT)]
 
 
-def mean_class_shares(rows: Iterable[Tile]) -> list[float] | None:
-    """The six classes' shares over all pixels of the tiles that came with a mask; None where none did."""
-    masked = [(tile.class_shares, tile.width * tile.height) for tile in rows if tile.class_shares is not None]
-    if not masked:
-        return None
-    shares, pixels = zip(*masked, strict=True)
-    return [float(share) for share in np.average(np.array(shares), axis=0, weights=np.array(pixels))]
-
-
-def _open_collection(workspace: Workspace, found: Discovery, synthetic: bool | None) -> int:
+def _open_collection(workspace: Workspace, found: Discovery, synthetic: bool | None, moved: int | None) -> int:
     root = found.root.resolve()
     drawn = root.is_relative_to(workspace.sample) if synthetic is None else synthetic
     name = "Synthetic sample" if drawn else root.name
     with workspace.database.write() as session:
         row = session.scalar(select(Collection).where(Collection.root == str(root)))
+        if moved is not None and (row is None or row.id != moved):
+            row = _move_collection(session, moved, found, taken_by=row)
         if row is None:
-            row = Collection(name=name, root=str(root), synthetic=drawn)
+            row = Collection(id=last_number(session) + 1, name=name, root=str(root), synthetic=drawn)
             session.add(row)
         row.synthetic, row.name = drawn, name
         session.flush()
         return row.id
+
+
+def last_number(session: Session) -> int:
+    """The greatest number that a collection has or had, 0 before the first: none is given twice."""
+    removed = session.get(Setting, LAST_NUMBER)
+    return max(session.scalar(select(func.max(Collection.id))) or 0, int(removed.value["id"]) if removed else 0)
+
+
+def _move_collection(session: Session, moved: int, found: Discovery, taken_by: Collection | None) -> Collection:
+    """The collection with its new folder, which must hold some of its tiles: labels must not be lost to a wrong one."""
+    row = session.get(Collection, moved)
+    if row is None:
+        raise UnknownIdError(f"There is no collection {moved} in this workspace; open the folder as a new one.")
+    if taken_by is not None:
+        raise InputError(f"{found.root} is the collection {taken_by.name} already; remove that one first.")
+    names = set(session.scalars(select(Tile.name).where(Tile.collection_id == moved)))
+    if names.isdisjoint(tile.name for tile in found.tiles):
+        raise InputError(f"{found.root} holds no tile of {row.name}; give the folder where its images lie now.")
+    row.root = str(found.root.resolve())
+    return row
 
 
 def _read_all(
@@ -254,6 +284,7 @@ def _row(file: TileFile, info: ImageInfo, image_print: str, mask_print: str | No
         metres_per_pixel_x=info.metres_per_pixel_x,
         metres_per_pixel_y=info.metres_per_pixel_y,
         crs=info.crs,
+        transform=None if info.transform is None else list(info.transform),
         fingerprint=image_print,
         mask_fingerprint=mask_print,
         split=file.split,
@@ -301,6 +332,7 @@ def _store(session: Session, collection_id: int, batch: list[_Indexed]) -> None:
     rows = [item.row for item in batch if item.row is not None]
     query = select(Tile).where(Tile.collection_id == collection_id, Tile.name.in_([row.name for row in rows]))
     present = {tile.name: tile for tile in session.scalars(query)}
+    came_splits.put_back(session, collection_id, list(present.values()))
     for row in rows:
         known = present.get(row.name)
         if known is None:
@@ -312,6 +344,9 @@ def _store(session: Session, collection_id: int, batch: list[_Indexed]) -> None:
         kept_columns = {"id", "collection_id", "split"} if keep_split else {"id", "collection_id"}
         for column in set(Tile.__table__.columns.keys()) - kept_columns:
             setattr(known, column, getattr(row, column))
+    plan_id = session.get_one(Collection, collection_id).split_plan_id
+    if plan_id is not None:
+        came_splits.follow(session, collection_id, plan_id, [row.name for row in rows])
 
 
 def _still_true(old: list[Problem], unchanged: Mapping[str, _Indexed]) -> list[Finding]:

@@ -7,7 +7,7 @@ searched in all of them.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -71,19 +71,22 @@ def discover(root: Path) -> Discovery:
     root = root.expanduser().absolute()
     images, masks = _list_files(root)
     if not images:
+        what = f"only masks ({len(masks):,}) and no image" if masks else "no image"
         raise InputError(
-            f"The folder {root} holds no image; it should hold <id>_sat.jpg files, or other JPEG, PNG or TIFF images."
+            f"The folder {root} holds {what}; it should hold <id>_sat.jpg files, or other JPEG, PNG or TIFF images."
         )
     tiles: dict[str, TileFile] = {}
     findings: list[Finding] = []
     claimed: set[Path] = set()
+    known = {str(path).lower(): path for path in masks}
     for path in images:
         name = tile_name(path)
-        claimed.update(mask for mask in [find_mask(path.parent, name)] if mask)
+        mask = find_mask(path.parent, name, known)
+        claimed.update([mask] if mask else [])
         if name in tiles:
             findings.append(_duplicate(name, path, tiles[name].image_path))
             continue
-        tile, troubles = _examine(name, path)
+        tile, troubles = _examine(name, path, mask)
         findings.extend(troubles)
         if tile:
             tiles[name] = tile
@@ -94,8 +97,12 @@ def discover(root: Path) -> Discovery:
     return Discovery(root, _layout(root, split), tuple(split), tuple(findings))
 
 
-def find_mask(folder: Path, name: str) -> Path | None:
-    """The mask of tile ``name`` that lies in ``folder``, in its ``masks/`` or ``labels/``, or beside ``images/``."""
+def find_mask(folder: Path, name: str, known: Mapping[str, Path] | None = None) -> Path | None:
+    """The mask of tile ``name`` that lies in ``folder``, in its ``masks/`` or ``labels/``, or beside ``images/``.
+
+    ``known`` are masks that were listed, by their paths in small letters: among these, upper and lower case are the
+    same. Without it only the file's ending may be in capitals.
+    """
     places = [folder / f"{name}{_MASK_ENDING}"]
     parents = [folder, folder.parent] if folder.name.lower() in IMAGE_FOLDERS else [folder]
     places += [
@@ -103,6 +110,9 @@ def find_mask(folder: Path, name: str) -> Path | None:
     ]
     for place in places:
         for suffix in MASK_SUFFIXES:
+            listed = known.get(f"{place}{suffix}".lower()) if known else None
+            if listed is not None:
+                return listed
             for spelling in (suffix, suffix.upper()):
                 candidate = place.with_name(place.name + spelling)
                 if candidate.is_file():
@@ -121,11 +131,21 @@ def natural_key(name: str) -> tuple[int, int, str]:
     return (0, int(name), name) if name.isdecimal() else (1, 0, name.casefold())
 
 
+def check_folder(root: Path) -> None:
+    """Raise ``InputError`` when ``root`` is no folder or cannot be read; a quick look, nothing below it."""
+    try:
+        if not root.is_dir():
+            what = "is a file, not a folder" if root.exists() else "does not exist"
+            raise InputError(f"The folder {root} {what}; give the folder that holds the images.")
+        os.scandir(root).close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"The folder {root} cannot be read ({reason}); mend its permissions.") from error
+
+
 def _list_files(root: Path) -> tuple[list[Path], list[Path]]:
     """The image files and the mask files under ``root``, each sorted."""
-    if not root.is_dir():
-        what = "is a file, not a folder" if root.exists() else "does not exist"
-        raise InputError(f"The folder {root} {what}; give the folder that holds the images.")
+    check_folder(root)
     images: list[Path] = []
     masks: list[Path] = []
     for path in _walk(root):
@@ -154,7 +174,7 @@ def _is_mask(path: Path, root: Path) -> bool:
     return path.stem.lower().endswith(_MASK_ENDING) or bool(folders.intersection(MASK_FOLDERS))
 
 
-def _examine(name: str, path: Path) -> tuple[TileFile | None, list[Finding]]:
+def _examine(name: str, path: Path, mask_path: Path | None) -> tuple[TileFile | None, list[Finding]]:
     """Check the headers of an image and of its mask; the split is filled in later."""
     try:
         name.encode()
@@ -164,21 +184,21 @@ def _examine(name: str, path: Path) -> tuple[TileFile | None, list[Finding]]:
         return None, [Finding(None, shown, "error", f"The name of {shown} is not UTF-8; rename the file.")]
     except InputError as error:
         return None, [Finding(name, path, "error", str(error))]
-    mask_path = find_mask(path.parent, name)
     tile = TileFile(name, path, mask_path, "train", "rule")
+    placeless = [Finding(name, path, "warning", image.caveat)] if image.caveat else []
     if mask_path is None:
-        return tile, []
+        return tile, placeless
     try:
         mask = read_info(mask_path)
     except InputError as error:
-        return replace(tile, mask_path=None), [Finding(name, mask_path, "error", str(error))]
+        return replace(tile, mask_path=None), [*placeless, Finding(name, mask_path, "error", str(error))]
     if (mask.width, mask.height) == (image.width, image.height):
-        return tile, []
+        return tile, placeless
     sentence = (
         f"The mask {mask_path} is {mask.width} x {mask.height} pixels but its image is "
         f"{image.width} x {image.height}; it is left out until it has the size of its image."
     )
-    return replace(tile, mask_path=None), [Finding(name, mask_path, "error", sentence)]
+    return replace(tile, mask_path=None), [*placeless, Finding(name, mask_path, "error", sentence)]
 
 
 def _duplicate(name: str, path: Path, first: Path) -> Finding:

@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,9 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from core.atomic import write_bytes
-from core.catalog.georeference import DEFAULT_METRES_PER_PIXEL, ground_resolution
+from core.catalog.file_kinds import Kind, check_end_mark, kind_of, unreadable
+from core.catalog.georeference import DEFAULT_METRES_PER_PIXEL, Transform, georeference
+from core.catalog.world_file import read_resolution
 from core.classes import (
     CLASS_COUNT,
     PALETTE,
@@ -59,65 +60,60 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow's own guard, at our bound: it rais
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # plain TIFFs are welcome
 
 
-class Kind(StrEnum):
-    """The file formats that are read."""
-
-    JPEG = "JPEG"
-    PNG = "PNG"
-    TIFF = "TIFF"
-
-
-_SIGNATURES = (
-    (b"\xff\xd8\xff", Kind.JPEG),
-    (b"\x89PNG\r\n\x1a\n", Kind.PNG),
-    (b"II*\x00", Kind.TIFF),
-    (b"MM\x00*", Kind.TIFF),
-    (b"II+\x00", Kind.TIFF),
-    (b"MM\x00+", Kind.TIFF),
-)
-_END_MARKS = {Kind.JPEG: b"\xff\xd9", Kind.PNG: b"IEND\xaeB`\x82"}
-_TAIL_BYTES = 4096  # some writers pad a file behind its end mark
 _PNG_PALETTE, _PNG_COLOURS, _PNG_WITH_ALPHA = 3, (2, 6), (4, 6)  # colour types of the PNG specification, section 11.2.1
 
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """What an image's header says: size in pixels and ground resolution in metres a pixel."""
+    """What an image's header says: size in pixels, ground resolution in metres a pixel, and its place on the ground.
+
+    ``crs`` and ``transform`` are None without a usable place; ``caveat`` is a sentence on what is wrong with it.
+    """
 
     width: int
     height: int
     metres_per_pixel_x: float
     metres_per_pixel_y: float
-    crs: str | None
+    crs: str | None = None
+    transform: Transform | None = None
+    caveat: str | None = None
 
 
 def read_info(path: Path) -> ImageInfo:
     """Read an image's size and ground resolution from its header, without decoding a pixel.
 
     Raises ``InputError`` when the file is empty, unreadable, no JPEG, PNG or TIFF, cut short, or larger than
-    ``MAX_PIXELS``. The ground resolution is 0.5 m (DeepGlobe's) where the file does not say another.
+    ``MAX_PIXELS``. The ground resolution is 0.5 m (DeepGlobe's) where neither the file nor, of a JPEG or PNG, the
+    world file beside it says another.
     """
-    kind = _kind(path)
+    kind = kind_of(path)
     if kind is Kind.TIFF:
         with _open_tiff(path) as source:
-            return ImageInfo(source.width, source.height, *ground_resolution(source))
-    _check_end_mark(path, kind)
+            place = georeference(source)
+            caveat = f"{path} {place.caveat}" if place.caveat else None
+            size = (source.width, source.height)
+            return ImageInfo(*size, place.metres_x, place.metres_y, place.crs, place.transform, caveat)
+    check_end_mark(path, kind)
     width, height = _jpeg_size(path) if kind is Kind.JPEG else _png_header(path)[:2]
     _check_size(path, width, height)
-    return ImageInfo(width, height, DEFAULT_METRES_PER_PIXEL, DEFAULT_METRES_PER_PIXEL, None)
+    metres = read_resolution(path) or (DEFAULT_METRES_PER_PIXEL, DEFAULT_METRES_PER_PIXEL)
+    return ImageInfo(width, height, *metres)
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(
+    path: Path, *, bands: tuple[int, int, int] | None = None, percentiles: tuple[float, float] | None = None
+) -> NDArray[np.uint8]:
     """Read an image whole: ``(height, width, 3)`` uint8 RGB.
 
-    One band is repeated, of more than three the first three are taken. Bands of more than 8 bits are stretched,
-    each from its 2nd..98th percentile to 0..255. Raises ``InputError`` as ``read_info`` does, and when the pixels
-    cannot be decoded.
+    One band is repeated, of more than three the first three are taken, unless ``bands`` of a TIFF are named (counted
+    from 1). Bands of more than 8 bits are stretched, each from its 2nd..98th percentile to 0..255; with
+    ``percentiles`` all bands of a TIFF are, from these. Raises ``InputError`` as ``read_info`` does, when a band is
+    not there, and when the pixels cannot be decoded.
     """
     read_info(path)
-    if _kind(path) is Kind.TIFF:
+    if kind_of(path) is Kind.TIFF:
         with _open_tiff(path) as source:
-            return _to_rgb(_tiff_bands(source), source.nodata)
+            return _to_rgb(_tiff_bands(source, path, bands), source.nodata, percentiles)
     pixels = _decode(path, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     rgb = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     return rgb.astype(np.uint8, copy=False) if rgb.dtype == np.uint8 else _to_rgb(np.moveaxis(rgb, -1, 0), None)
@@ -128,7 +124,7 @@ def read_valid(path: Path) -> NDArray[np.bool_] | None:
 
     It does not where a TIFF has no data, or an image's alpha is 0. Raises ``InputError`` as ``read_image`` does.
     """
-    kind = _kind(path)
+    kind = kind_of(path)
     if kind is Kind.TIFF:
         with _open_tiff(path) as source:
             if all(MaskFlags.all_valid in flags for flags in source.mask_flag_enums):
@@ -139,6 +135,14 @@ def read_valid(path: Path) -> NDArray[np.bool_] | None:
     else:
         return None
     return None if valid.all() else valid
+
+
+def count_bands(path: Path) -> int:
+    """The bands of a TIFF, alpha among them; 3 for other images. Raises ``InputError`` as ``read_info`` does."""
+    if kind_of(path) is not Kind.TIFF:
+        return 3
+    with _open_tiff(path) as source:
+        return int(source.count)
 
 
 def read_mask(path: Path, shape: tuple[int, int]) -> DecodedMask:
@@ -157,7 +161,7 @@ def read_mask(path: Path, shape: tuple[int, int]) -> DecodedMask:
             f"The mask {path} is {info.width} x {info.height} pixels but its image is {shape[1]} x {shape[0]}; "
             "save the mask at the size of its image."
         )
-    pixels, palette = _mask_pixels(path)
+    pixels, palette = mask_pixels(path)
     if pixels.ndim == 3:
         return decode_colours(pixels)
     if palette is not None and _is_deepglobe_palette(palette, pixels):
@@ -181,25 +185,7 @@ def fingerprint(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
     except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _kind(path: Path) -> Kind:
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(16)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    if not start:
-        raise InputError(f"{path} is empty (0 bytes); copy the file again.")
-    for signature, kind in _SIGNATURES:
-        if start.startswith(signature):
-            return kind
-    raise InputError(f"{path} is no JPEG, PNG or TIFF image, whatever its name says; replace it or take it away.")
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path} cannot be read ({error.strerror or error}); check that it exists and may be read.")
+        raise unreadable(path, error) from error
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
@@ -210,15 +196,6 @@ def _check_size(path: Path, width: int, height: int) -> None:
 
 
 _TOO_LARGE = f"more than the {MAX_PIXELS // 1_000_000} million that are read whole; cut it into smaller tiles."
-
-
-def _check_end_mark(path: Path, kind: Kind) -> None:
-    with path.open("rb") as stream:
-        size = stream.seek(0, 2)
-        stream.seek(max(0, size - _TAIL_BYTES))
-        tail = stream.read()
-    if _END_MARKS[kind] not in tail:
-        raise InputError(f"{path} is cut short: the {kind} ends before its picture does; copy the file again.")
 
 
 def _jpeg_size(path: Path) -> tuple[int, int]:
@@ -246,7 +223,7 @@ def _decode(path: Path, flags: int) -> NDArray[Any]:
         content = np.fromfile(path, np.uint8)
         pixels = cv2.imdecode(content, flags)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     except cv2.error as error:
         raise InputError(f"{path} is damaged and cannot be decoded; copy the file again.") from error
     if pixels is None:
@@ -273,22 +250,31 @@ def _open_tiff(path: Path) -> Iterator[Any]:
         raise InputError(f"{path} is cut short or damaged and cannot be read as TIFF; copy the file again.") from error
 
 
-def _tiff_bands(source: Any) -> NDArray[Any]:
-    """``(3, height, width)``: the first three bands, or ``(1, height, width)`` where there are fewer."""
-    return np.asarray(source.read((1, 2, 3) if source.count >= 3 else (1,)))
+def _tiff_bands(source: Any, path: Path, bands: tuple[int, ...] | None = None) -> NDArray[Any]:
+    """``(3, height, width)``: the named or first three bands, or ``(1, height, width)`` where there are fewer."""
+    if bands is not None and max(bands) > source.count:
+        raise InputError(f"{path} has {source.count} bands, not {max(bands)}; choose others to be shown.")
+    return np.asarray(source.read(bands or ((1, 2, 3) if source.count >= 3 else (1,))))
 
 
-def _to_rgb(bands: NDArray[Any], nodata: float | None) -> NDArray[np.uint8]:
+def _to_rgb(
+    bands: NDArray[Any], nodata: float | None, percentiles: tuple[float, float] | None = None
+) -> NDArray[np.uint8]:
     """``(1 or 3, height, width)`` of any number type to ``(height, width, 3)`` uint8."""
-    eight_bit = [band if band.dtype == np.uint8 else _stretch(band, nodata) for band in bands]
+    eight_bit = [
+        band if band.dtype == np.uint8 and percentiles is None else _stretch(band, nodata, percentiles)
+        for band in bands
+    ]
     return np.ascontiguousarray(np.stack(eight_bit if len(eight_bit) == 3 else eight_bit * 3, axis=-1))
 
 
-def _stretch(band: NDArray[Any], nodata: float | None) -> NDArray[np.uint8]:
+def _stretch(
+    band: NDArray[Any], nodata: float | None, percentiles: tuple[float, float] | None = None
+) -> NDArray[np.uint8]:
     step = max(1, math.isqrt(band.size // _STRETCH_SAMPLE))
     sample = band[::step, ::step].astype(np.float64)
     valid = np.isfinite(sample) & (sample != nodata) if nodata is not None else np.isfinite(sample)
-    low, high = np.percentile(sample[valid], STRETCH_PERCENTILES) if valid.any() else (0.0, 1.0)
+    low, high = np.percentile(sample[valid], percentiles or STRETCH_PERCENTILES) if valid.any() else (0.0, 1.0)
     scale = 255.0 / (high - low) if high > low else 0.0
     stretched = np.empty(band.shape, np.uint8)
     for top in range(0, band.shape[0], _STRETCH_ROWS):  # in strips: a float copy of a large image would fill memory
@@ -297,9 +283,13 @@ def _stretch(band: NDArray[Any], nodata: float | None) -> NDArray[np.uint8]:
     return stretched
 
 
-def _mask_pixels(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    """A mask's pixels, ``(H, W, 3)`` colours or ``(H, W)`` indices, and its ``(256, 3)`` palette if it has one."""
-    kind = _kind(path)
+def mask_pixels(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """A mask's pixels as they are, ``(H, W, 3)`` colours or ``(H, W)`` indices, and its ``(256, 3)`` palette; uint8.
+
+    The palette is None where the file has none; an index above 254 of a wider type becomes 254. Raises ``InputError``
+    when the file cannot be decoded.
+    """
+    kind = kind_of(path)
     if kind is Kind.TIFF:
         with _open_tiff(path) as source:
             return _tiff_mask(path, source)
@@ -329,7 +319,7 @@ def _palette_png(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def _tiff_mask(path: Path, source: Any) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    bands = _tiff_bands(source)
+    bands = _tiff_bands(source, path)
     if len(bands) == 3:
         if bands.dtype != np.uint8:
             raise InputError(f"The mask {path} has {bands.dtype} colours; save it with 8 bits a band.")

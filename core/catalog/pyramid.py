@@ -17,11 +17,26 @@ from numpy.typing import NDArray
 MAP_TILE = 256
 """Side of a map tile in pixels, Leaflet's default."""
 
-MEMORY_BYTES = 512 * 2**20
-"""The pyramids kept: about 20 DeepGlobe tiles of 24 MB. A single larger one is kept alone."""
+MEMORY_BYTES = 384 * 2**20
+"""The pyramids kept of whole tiles: about 16 DeepGlobe tiles of 24 MB. A single larger one is kept alone."""
+
+MASK_BYTES = 128 * 2**20
+"""Those of whole masks: 16 of 8 MB. Kept once for given masks, once for labels made here, once for predictions."""
+
+SMALL_BYTES = 64 * 2**20
+"""Those of thumbnails of pictures and given masks, of labels, and of predictions."""
 
 DECODERS = 2
-"""Pictures decoded at one time; more would only take memory from each other."""
+"""Pictures of one kind decoded at one time; more would only take memory from each other."""
+
+BOUND_BYTES = MEMORY_BYTES + 3 * (MASK_BYTES + SMALL_BYTES)
+"""960 MB (of 2^20 bytes): all that the routes of the map keep between requests, whatever is asked and by however many.
+
+Beside it stands what a request holds while it runs: two decodings at a time of each kind, 80 MB for DeepGlobe tiles
+(a tile as bytes, as pixels in two orders of its colours, and its pyramid), and the contact sheets of the collections
+that are looked at, 4.1 KB a tile, which lie in a file that the system maps (``core/catalog/maps/contact_sheet.py``).
+``tests/benchmarks/browse/tile_route.py`` measures it; ``core/serving.py`` has what is dropped given back.
+"""
 
 JPEG_QUALITY = 88
 
@@ -85,6 +100,11 @@ class LevelCache:
         if owner:
             self._fill(key, future, load)
         return future.result()
+
+    def has(self, key: str) -> bool:
+        """Whether the pyramid of ``key`` is here, or on its way."""
+        with self._lock:
+            return key in self._entries
 
     def held_bytes(self) -> int:
         """The bytes of all pyramids that are here now."""

@@ -1,8 +1,8 @@
 """Which tiles train, which validate, which are kept for the test.
 
-Three sources, the first that knows a tile counts: GLNet's published lists of DeepGlobe's 803 labelled tiles
-(454 / 207 / 142; Chen et al., CVPR 2019), which most papers score on; folders named train, valid and test; a
-rule. Splits are always by whole tile.
+What a tile comes with has three sources, the first that knows it counts: GLNet's published lists of DeepGlobe's 803
+labelled tiles (454 / 207 / 142; Chen et al., CVPR 2019), which most papers score on; folders named train, valid and
+test; a rule. ``core/catalog/splitting`` has the named splits that are made here. Splits are always by whole tile.
 """
 
 import hashlib
@@ -16,6 +16,9 @@ Split = Literal["train", "val", "test"]
 SplitSource = Literal["glnet", "folder", "rule"]
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+LEFT_OUT = ""
+"""In place of a split: of a tile that the named split which its collection follows leaves out."""
 
 _LISTS = Path(__file__).parents[2] / "assets" / "splits"
 _FOLDER_WORDS: dict[str, Split] = {

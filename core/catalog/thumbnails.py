@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from core.atomic import write_bytes
+from core.catalog.file_kinds import unreadable
 from core.catalog.images import read_image, read_mask
 from core.classes import ClassRaster
 from core.errors import InputError
@@ -45,7 +46,7 @@ def make_thumbnails(
     missing = [size for size in sizes if not _thumbnail_path(workspace, fingerprint, size).is_file()]
     if not missing:
         return
-    picture = _reduced(image_path, max(missing))
+    picture = reduced(image_path, max(missing))
     for size in sorted(missing, reverse=True):
         picture = _shrink(picture, size, cv2.INTER_AREA)
         bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
@@ -72,8 +73,12 @@ def make_mask_thumbnail(workspace: Workspace, raster: ClassRaster, fingerprint: 
     """Write a mask's thumbnail, class indices as grey values, if it is not there yet."""
     path = _mask_thumbnail_path(workspace, fingerprint)
     if not path.is_file():
-        small = _shrink(raster, MASK_THUMBNAIL_SIZE, cv2.INTER_NEAREST)
-        write_bytes(path, cv2.imencode(".png", small)[1].tobytes())
+        write_bytes(path, cv2.imencode(".png", small_mask(raster))[1].tobytes())
+
+
+def small_mask(raster: ClassRaster) -> ClassRaster:
+    """A class raster of at most 512 pixels a side, by nearest neighbour."""
+    return _shrink(raster, MASK_THUMBNAIL_SIZE, cv2.INTER_NEAREST)
 
 
 def _shrink(pixels: NDArray[np.uint8], size: int, interpolation: int) -> NDArray[np.uint8]:
@@ -85,14 +90,21 @@ def _shrink(pixels: NDArray[np.uint8], size: int, interpolation: int) -> NDArray
     return np.asarray(cv2.resize(pixels, target, interpolation=interpolation), np.uint8)
 
 
-def _reduced(path: Path, size: int) -> NDArray[np.uint8]:
-    """The image at ``size`` or somewhat above: a JPEG is decoded at a half, a quarter or an eighth, 4 times faster."""
+def reduced(path: Path, size: int) -> NDArray[np.uint8]:
+    """The image at ``size`` or above: a JPEG is decoded at a half, a quarter or an eighth, up to 4 times faster.
+
+    ``(height, width, 3)`` uint8 RGB. Raises ``InputError`` when it cannot be read.
+    """
     try:
-        with Image.open(BytesIO(path.read_bytes()), formats=("JPEG",)) as image:
+        content = path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    try:
+        with Image.open(BytesIO(content), formats=("JPEG",)) as image:
             if image.mode not in {"RGB", "L"}:
                 return read_image(path)
             scale = size / max(image.size)
-            image.draft("RGB", (math.ceil(image.width * scale), math.ceil(image.height * scale)))
+            image.draft("RGB", (math.ceil(image.width * scale - 1e-6), math.ceil(image.height * scale - 1e-6)))
             return np.asarray(image.convert("RGB"))
     except UnidentifiedImageError:
         return read_image(path)

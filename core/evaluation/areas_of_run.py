@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.atomic import write_json
 from core.catalog.catalogue import collection, tiles
 from core.catalog.images import read_mask
-from core.catalog.mosaic import Mosaic
+from core.catalog.maps.mosaic import Mosaic
 from core.catalog.splits import SPLITS
 from core.errors import InputError
 from core.evaluation.areas import STRATA, estimate_areas, stratum_pixels

@@ -10,7 +10,6 @@ Regions are named in a file; without one, tiles that look alike make a region: W
 mean features, which stand for places where none are known. DeepGlobe does not say where its tiles lie.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from core.atomic import write_json
 from core.catalog.discover import TileFile
 from core.catalog.images import fingerprint, read_image, read_info
+from core.catalog.splitting.regions import parse_regions
 from core.errors import InputError
 from core.evaluation.confusion import Confusion
 from core.evaluation.intervals import few_tiles_note, repeated_difference
@@ -115,10 +115,10 @@ def read_regions(path: Path, tiles: Sequence[TileFile]) -> Groups:
     Raises ``InputError`` for a file that cannot be read so, and for a tile that it lacks.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            regions = {row["tile"].strip(): row["region"].strip() for row in csv.DictReader(stream)}
-    except (OSError, UnicodeDecodeError, KeyError, AttributeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a CSV file with the columns tile and region; mend it.") from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); name a CSV file of tiles and regions.") from error
+    regions = parse_regions(content, str(path))
     groups: Groups = {}
     for tile in tiles:
         region = regions.get(tile.name)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.catalog.mosaic import Mosaic, Place
+from core.catalog.maps.mosaic import Mosaic, Place
 from core.classes import ClassRaster
 from core.errors import InputError
 from core.evaluation.areas import STRATA, stratum_pixels

@@ -7,7 +7,8 @@ no path comes from an address.
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 from starlette.background import BackgroundTask
@@ -16,14 +17,18 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from core.catalog.catalogue import collection, tile, tiles
+from core.catalog.geography.routes import class_tile
 from core.catalog.images import read_mask
-from core.catalog.routes import asked_palette, mask_png
+from core.catalog.maps.drawing import Source, full_version, sheet_path
+from core.catalog.maps.map_layouts import BY_NAME, laid_out
+from core.catalog.maps.mask_map import FolderMasks, MaskMap, place_version
+from core.catalog.routes import asked_palette, guarded, mask_png
 from core.errors import InputError
 from core.inference import store
 from core.inference.prediction_files import mask_geotiff
-from core.inference.prediction_map import PredictionMap, place_version
 from core.inference.switches import PLAIN_KEY, Switches
 from core.screen_colours import Palette
+from core.tables import Collection
 from core.workspace import Workspace
 
 FORMATS = ("png", "geotiff")
@@ -36,10 +41,20 @@ def prediction_url(run: str, switches: Switches, tile_id: int) -> str:
     return f"/predictions/{run}/{switches.key}/{tile_id}.png"
 
 
-def map_url(workspace: Workspace, run: str, key: str, collection_id: int) -> str:
-    """The address of the map tiles of kept predictions, with Leaflet's {z}, {x}, {y}; another once they change."""
+def map_url(workspace: Workspace, run: str, key: str, collection_id: int, layout: str = BY_NAME) -> str:
+    """The address of the map tiles of kept predictions, with Leaflet's {z}, {x}, {y}; another once they change.
+
+    Raises ``UnknownIdError`` where the collection has no such layout.
+    """
+    place = place_version(workspace.predictions / run / key / str(collection_id))
+    version = full_version(place, laid_out(workspace, collection(workspace, collection_id), layout)[1].version)
+    return f"/predictions/{run}/{key}/map/{collection_id}/{{z}}/{{x}}/{{y}}.png?layout={layout}&v={version}"
+
+
+def geo_map_url(workspace: Workspace, run: str, key: str, collection_id: int) -> str:
+    """As ``map_url``, for the geographic map."""
     version = place_version(workspace.predictions / run / key / str(collection_id))
-    return f"/predictions/{run}/{key}/map/{collection_id}/{{z}}/{{x}}/{{y}}.png?v={version}"
+    return f"/predictions/{run}/{key}/geo/{collection_id}/{{z}}/{{x}}/{{y}}.png?v={version}"
 
 
 def download_url(run: str, key: str, collection_id: int, form: str) -> str:
@@ -66,15 +81,27 @@ def prediction_routes(workspace: Workspace) -> list[BaseRoute]:
         raster = read_mask(path, (shown.height, shown.width)).raster
         return Response(mask_png(raster, palette), media_type="image/png", headers=fresh)
 
-    drawn = PredictionMap(workspace)
+    drawn, folders = MaskMap(workspace), FolderMasks()
+
+    def source_of(request: Request) -> Callable[[Collection], Source]:
+        run, key = request.path_params["run"], request.path_params["key"]
+
+        def source(shown: Collection) -> Source:
+            place = prediction_folder(workspace, run, key, shown.id)
+            name = blake2b(f"{run}/{key}".encode(), digest_size=8).hexdigest()
+            return folders.source(place, sheet_path(workspace, shown.id, name))
+
+        return source
 
     def map_tile(request: Request) -> Response:
-        where = request.path_params
-        try:
-            place = prediction_folder(workspace, where["run"], where["key"], where["collection_id"])
-            return drawn.answer(request, place)
-        except InputError as error:
-            return _missing(str(error))
+        return drawn.map_tile(request, source_of(request))
+
+    def prepare(request: Request) -> Response:
+        return drawn.prepare(request, source_of(request))
+
+    def geo_tile(request: Request) -> Response:
+        source = source_of(request)(collection(workspace, request.path_params["collection_id"]))
+        return class_tile(workspace, request, source.version, source.read)
 
     def packed(request: Request) -> Response:
         where, form = request.path_params, request.query_params.get("format", FORMATS[0])
@@ -90,7 +117,9 @@ def prediction_routes(workspace: Workspace) -> list[BaseRoute]:
 
     return [
         Route("/predictions/{run}/{key}/{tile_id:int}.png", prediction),
-        Route("/predictions/{run}/{key}/map/{collection_id:int}/{z:int}/{x:int}/{y:int}.png", map_tile),
+        Route("/predictions/{run}/{key}/map/{collection_id:int}/{z:int}/{x:int}/{y:int}.png", guarded(map_tile)),
+        Route("/predictions/{run}/{key}/map/{collection_id:int}/prepare.json", guarded(prepare)),
+        Route("/predictions/{run}/{key}/geo/{collection_id:int}/{z:int}/{x:int}/{y:int}.png", guarded(geo_tile)),
         Route("/predictions/{run}/{key}/collection/{collection_id:int}.zip", packed),
     ]
 

@@ -6,12 +6,14 @@ be made anew but what was imported, which lies in its run's folder and is never 
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from core.catalog.keeper import Keeper
 from core.errors import InputError
 from core.tables import Setting
 from core.workspace import Workspace
@@ -23,6 +25,8 @@ DEFAULT_BYTES = 5 * 2**30
 SMALLEST_BYTES = 100 * 2**20
 
 _KEY = "predictions"
+_KEEPER = Keeper(64)
+_SETTLED = 10**9  # nanoseconds
 _HEADROOM = 0.9  # of the limit is left after making room, so that not every tile has to
 
 
@@ -96,14 +100,8 @@ def make_room(workspace: Workspace) -> int:
 
 def kept_groups(workspace: Workspace) -> list[KeptGroup]:
     """What is kept, by run, switches and collection; the group that was made last first."""
-    found = []
-    for place in workspace.predictions.glob("*/*/*"):
-        if not (place.is_dir() and place.name.isdecimal()):
-            continue
-        notes = sorted(place.glob("*.json"))
-        group = _group(place, notes)
-        if group is not None:
-            found.append((max(note.stat().st_mtime for note in notes), group))
+    places = [path for path in workspace.predictions.glob("*/*/*") if path.is_dir() and path.name.isdecimal()]
+    found = [one for one in map(_kept, places) if one is not None]
     return [group for _, group in sorted(found, key=lambda one: one[0], reverse=True)]
 
 
@@ -131,6 +129,23 @@ def delete_run(workspace: Workspace, run: str) -> None:
     delete_predictions(workspace, run)
     shutil.rmtree(workspace.evaluations / run, ignore_errors=True)
     shutil.rmtree(place, ignore_errors=True)
+
+
+def _kept(place: Path) -> tuple[float, KeptGroup] | None:
+    """A folder's group, read again when something in it is made, made anew or removed.
+
+    Ten thousand notes are so read once. The clock of a folder is coarse: one that changed just now is not trusted.
+    """
+    changed, now = place.stat().st_mtime_ns, time.time_ns()
+    mark = (changed,) if now - changed > _SETTLED else (changed, now)
+    return _KEEPER.get((str(place),), mark, lambda: _dated(place))
+
+
+def _dated(place: Path) -> tuple[float, KeptGroup] | None:
+    """A folder's group and when the last of it was made."""
+    notes = sorted(place.glob("*.json"))
+    group = _group(place, notes)
+    return None if group is None else (max(note.stat().st_mtime for note in notes), group)
 
 
 def _group(place: Path, notes: list[Path]) -> KeptGroup | None:

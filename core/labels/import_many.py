@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.catalog import archive
+from core.catalog.incoming import archive
 from core.classes import UNLABELLED
 from core.errors import InputError
 from core.labels import export_manifest, import_files, journal, tile_locks

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from core.catalog.catalogue import labelled_tile_ids, tiles
 from core.classes import CLASS_NAMES
-from core.labels import mending, queue_rules, tile_locks, time_spent, work_status
+from core.labels import mending, picked, queue_rules, tile_locks, time_spent, work_status
 from core.labels.amounts import LabelSource, amounts
 from core.labels.queue_facts import Facts, KnownFacts, known_facts
 from core.labels.queue_rules import ACCOUNTS, Judged, Rule
@@ -18,6 +18,7 @@ from core.labels.work_status import Status, Work
 from core.tables import Tile
 from core.workspace import Workspace
 
+NOTHING_PICKED = "Nothing is picked: select tiles in the gallery of the Browse page and send them here."
 DIVERSE_AHEAD = 30
 """How many tiles the diverse order reaches; with each tile that is labelled it is drawn anew anyway."""
 
@@ -50,6 +51,7 @@ def next_up(
     """The queue of a collection as ``annotator`` sees it, without the tile ``skip`` (the one on the screen)."""
     members = tiles(workspace, collection_id)
     works = work_status.works(workspace, collection_id)
+    chosen = frozenset(picked.picked(workspace, collection_id)) if rule is Rule.PICKED else None
     held = tile_locks.holders(workspace, collection_id)
     waiting = [
         tile
@@ -57,6 +59,7 @@ def next_up(
         if tile.id != skip
         and not works.get(tile.id, Work()).status.finished
         and (tile.id not in held or held[tile.id].annotator == annotator)
+        and (chosen is None or tile.id in chosen or works.get(tile.id, Work()).status is Status.SENT_BACK)
     ]
     known = known_facts(workspace, collection_id)
     judged = _JUDGES[rule](_Situation(workspace, collection_id, members, waiting, works, known, seed))
@@ -65,7 +68,7 @@ def next_up(
     needed = ACCOUNTS[rule].needs
     return Queue(
         places=tuple(places[row] for row in order),
-        lacking=lacking(rule, known, total=len(members)),
+        lacking=NOTHING_PICKED if chosen is not None and not chosen else lacking(rule, known, total=len(members)),
         run=known.newest_run if needed == "run" and known.by_tile else None,
     )
 
@@ -127,6 +130,13 @@ class _Situation:
         return [([mending.mistake_of(one).words for one in some], sum(one.pixels for one in some)) for some in places]
 
     @property
+    def by_hand(self) -> list[Judged]:
+        """What being picked by hand says of the waiting tiles."""
+        order = picked.picked(self.workspace, self.collection_id)
+        place_of = {tile_id: place for place, tile_id in enumerate(order)}
+        return queue_rules.judge_picked([place_of.get(tile.id) for tile in self.waiting], count=len(order))
+
+    @property
     def instances(self) -> list[int]:
         """Labelled instances per class on all tiles."""
         counted = amounts(self.workspace, self.members, LabelSource.PAINTED)
@@ -146,6 +156,7 @@ _JUDGES: dict[Rule, Callable[[_Situation], list[Judged]]] = {
     Rule.DIVERSE: lambda now: queue_rules.judge_diversity(now.facts, now.labelled, count=DIVERSE_AHEAD),
     Rule.WORTH: _by_worth,
     Rule.MEND: lambda now: queue_rules.judge_mending(now.mistakes),
+    Rule.PICKED: lambda now: now.by_hand,
 }
 
 

@@ -37,6 +37,7 @@ class Rule(StrEnum):
     DIVERSE = "most diverse"
     WORTH = "worth per minute"
     MEND = "mistakes sent from Evaluate"
+    PICKED = "picked in Browse"
 
 
 Needs = Literal["nothing", "embedding", "run"]
@@ -96,6 +97,12 @@ ACCOUNTS: dict[Rule, Account] = {
         "",
         "nothing",
     ),
+    Rule.PICKED: Account(
+        "The tiles that somebody selected in Browse's gallery, and no others.",
+        "in the order in which they stood there",
+        "",
+        "nothing",
+    ),
 }
 
 
@@ -114,6 +121,13 @@ def draw_lots(names: Sequence[str], *, seed: int) -> list[Judged]:
     """A random order that stays the same when tiles join or leave."""
     drawn = [hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8] for name in names]
     return [Judged(int.from_bytes(lot, "big") / 2**64, "drawn by lot") for lot in drawn]
+
+
+def judge_picked(places: Sequence[int | None], *, count: int) -> list[Judged]:
+    """Of each tile its place among the ``count`` picked ones, from 0; None where it is none of them."""
+    return [
+        _unknown() if place is None else Judged(-place, f"picked in Browse, {place + 1} of {count}") for place in places
+    ]
 
 
 def judge_mending(mistakes: Sequence[tuple[Sequence[str], int]]) -> list[Judged]:

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from core.catalog.splitting.users import SplitRecord
 from core.classes import CLASS_NAMES
 from core.errors import CancelledError, InputError
 from core.progress import Progress
@@ -31,7 +32,8 @@ class FitRequest:
 
     ``labels`` is a folder of masks by tile name, None for the masks beside the images. ``cache`` is where
     features are kept, None for the user's own cache. ``resume`` goes on from the checkpoint in ``out``; a fit of a
-    head on cached features has none, since it takes seconds, and begins anew.
+    head on cached features has none, since it takes seconds, and begins anew. ``split`` is the named split that the
+    recipe's tiles follow, for the card.
     """
 
     data: Path
@@ -42,6 +44,7 @@ class FitRequest:
     device: str = "auto"
     cache: FeatureCache | None = None
     resume: bool = False
+    split: SplitRecord | None = None
 
 
 def fit_task(task: FitTask) -> Fitted:
@@ -141,6 +144,7 @@ def _card(request: FitRequest, gathered: TrainingData, fitted: Fitted) -> RunCar
         head_seconds=round(fitted.training_seconds, 2),
         versions={"python": platform.python_version(), **{name: version(name) for name in _VERSIONED}},
         measured=fitted.measured,
+        split=request.split,
         **provenance(
             request.recipe,
             images={tile.name: tile.image_fingerprint for tile in both},

@@ -130,8 +130,16 @@ def _data(card: RunCard) -> str:
     return (
         f"{_tiles(len(card.training_tiles)).capitalize()}: {_names(card.training_tiles)}. Labels: {source}, version "
         f"`{card.label_fingerprint or 'not kept'}`; images `{card.data_fingerprint or 'not kept'}`. Pixels without a "
-        f"label took no part.\n\n{table}"
+        f"label took no part.{_split(card)}\n\n{table}"
     )
+
+
+def _split(card: RunCard) -> str:
+    """The named split that the tiles follow, where there is one."""
+    if card.split is None:
+        return ""
+    judged = "" if card.split.fold is None else f", judged by fold {card.split.fold + 1}"
+    return f" Split: '{_plain(card.split.name)}'{judged}, members `{card.split.members}`."
 
 
 def _scores(card: RunCard, evaluations: Sequence[dict[str, Any]]) -> str:

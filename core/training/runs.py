@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.atomic import write_bytes, write_json, write_text
+from core.catalog.splitting.users import SplitRecord
 from core.errors import InputError
 from core.training.recipe import Recipe, dump_recipe, load_recipe
 from models.checkpoint import Trained, load_head, pack_head
@@ -57,6 +58,7 @@ class RunCard(BaseModel):
     environment: dict[str, str] = {}
     peak_memory_bytes: int | None = None
     peak_device_memory_bytes: int | None = None  # held by torch on the GPU
+    split: SplitRecord | None = None  # the named split whose tiles it trained on and was judged with
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import streamlit as st
 from folium.plugins import Draw
 from streamlit_folium import st_folium
 
-from core.catalog.mosaic import Mosaic
+from core.catalog.maps.mosaic import Mosaic
 from core.evaluation.mapped_areas import Ring
 from core.tables import Collection
 from pages.components.tile_map import MapLayer, base_map, leaflet_sources, tile_layer

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from core.catalog.catalogue import tiles
-from core.catalog.mosaic import lay_out
+from core.catalog.maps.mosaic import lay_out
 from core.catalog.splits import SPLITS
 from core.classes import CLASS_NAMES
 from core.errors import InputError

@@ -35,8 +35,12 @@ STATE_SIGNS: dict[JobState, tuple[str, str]] = {
     JobState.CANCELLED: ("\u25a0", "#8a938e"),
     JobState.LOST: ("\u26a0", "#d98a1f"),
 }
-KEEP_WORDS = {FIT_KIND: "keep the best"}
-KEPT = {FIT_KIND: "The best so far is kept as a run."}
+KEEP_WORDS = {FIT_KIND: "keep the best", "import-mapped": "keep nothing"}
+KEPT = {
+    FIT_KIND: "The best so far is kept as a run.",
+    "import-mapped": "An import comes in whole or not at all.",
+    "download-deepglobe": "What has come is kept, and the next start goes on there.",
+}
 
 
 def running_job(workspace: Workspace, view: JobView, key: str) -> None:

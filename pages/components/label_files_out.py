@@ -52,7 +52,7 @@ def labels_to_files(workspace: Workspace, tile: Tile, *, base_url: str) -> None:
         _this_tile(workspace, tile, kind)
     else:
         _zip(workspace, tile.collection_id, kind, finished=which == _DONE, count=counts[which])
-    _packed(workspace, base_url)
+    packed_exports(workspace, base_url)
 
 
 def _counts(workspace: Workspace, collection_id: int) -> dict[str, int]:
@@ -99,7 +99,7 @@ def _zip(workspace: Workspace, collection_id: int, kind: Format, *, finished: bo
         worker.ensure_running(workspace, "cpu")
 
 
-def _packed(workspace: Workspace, base_url: str) -> None:
+def packed_exports(workspace: Workspace, base_url: str) -> None:
     """The export that runs or waits with its progress, and what was packed before; live while one is at it."""
     active = any(view.kind == EXPORT_KIND and view.state.active for view in queue.jobs(workspace))
     st.fragment(_progress, run_every=_SECONDS if active else None)(workspace, base_url)

@@ -70,8 +70,8 @@ def _explain(rule: Rule) -> None:
 def _offer_facts(desk: Desk, sentence: str, rule: Rule) -> None:
     """Say what the order lacks, and offer the job that mends it where one can."""
     st.info(sentence, icon=":material/info:")
-    run = newest_run(desk.workspace)
-    if ACCOUNTS[rule].needs == "run" and run is None:
+    run, needs = newest_run(desk.workspace), ACCOUNTS[rule].needs
+    if needs == "nothing" or (needs == "run" and run is None):
         return
     busy = any(job.kind == KIND and job.state.active for job in jobs.jobs(desk.workspace))
     label = f"Look at the tiles with run {run}" if run else "Look at the tiles with the encoder alone"

@@ -1,26 +1,29 @@
 """A collection as a Leaflet map in plain pixel coordinates (CRS Simple), through folium.
 
-The map itself never changes while the collection does not, so that panning, zooming, choosing and filtering never
-reload it: what changes (the layer over the images, outlines, the selection) is a feature group that streamlit-folium
-swaps in place.
+Browse's map is made once and never changes while the page lives: folium makes an empty Leaflet map, and what is to be
+seen on it goes to our own script (``assets/components/map``) as a small message, which it brings about in place. So
+panning, zooming, filtering, colouring or another layout never reload it. The message travels in a feature group, which
+streamlit-folium runs anew whenever its text changed.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import folium
 import streamlit as st
+from branca.element import MacroElement
+from folium.elements import JSCSSMixin
+from folium.template import Template
 from streamlit_folium import st_folium
 
-from core.catalog.mosaic import GROUND, ZOOM_OFFSET, Mosaic, Place
+from core.catalog.maps.mosaic import GROUND, ZOOM_OFFSET, Mosaic
 from core.catalog.routes import map_version
-from core.tables import Collection, Tile
+from core.tables import Collection
 
 SPLIT_COLOURS = {"train": "#2fae84", "val": "#e8912d", "test": "#a873e0"}
-SELECTED_COLOUR = "#ffffff"
 _NO_SEAMS = (
     ".leaflet-container img.leaflet-tile { width: 257px !important; height: 257px !important; mix-blend-mode: normal; }"
 )
@@ -54,28 +57,50 @@ def leaflet_sources() -> bool:
     return local
 
 
-def tile_map(
-    collection: Collection,
-    mosaic: Mosaic,
-    *,
-    shown: set[int],
-    selected: int | None,
-    overlay: MapLayer | None = None,
-    key: str,
-    height: int = 620,
-) -> None:
-    """Draw the map, with ``overlay`` over the images. Tiles not in ``shown`` are dimmed.
+class _Scripts(JSCSSMixin, MacroElement):
+    """Our own script and style, which Leaflet's come before."""
 
-    A click is read with ``clicked_tile``.
+    _template = Template("{% macro script(this, kwargs) %}{% endmacro %}")
+    default_js = (("tilewright_map", "/assets/components/map/load.js"),)
+    default_css = (("tilewright_map_style", "/assets/components/map/map.css"),)
+
+
+class _Message(MacroElement):
+    """What our script is to show, as JSON in a string."""
+
+    _template = Template(
+        "{% macro script(this, kwargs) %}window.tilewrightMap.show(map_div, JSON.parse({{ this.text }}));{% endmacro %}"
+    )
+
+    def __init__(self, state: Mapping[str, Any]) -> None:
+        super().__init__()
+        # Branca makes a template of what it renders: a run's name must not be able to open an expression in it.
+        literal = json.dumps(json.dumps(state, ensure_ascii=False), ensure_ascii=False)
+        self.text = literal.replace("{", "\\u007b").replace("</", "<\\/")
+
+
+def tile_map(state: Mapping[str, Any], *, key: str, height: int, on_open: Callable[[int], None]) -> None:
+    """Draw the map and show ``state`` on it (``pages/components/map_message.py``).
+
+    ``on_open`` is called with the id of a tile when it is clicked, before the page runs again.
     """
     local = leaflet_sources()
+
+    def opened() -> None:
+        clicked = (st.session_state.get(key) or {}).get("tile")
+        if isinstance(clicked, int):
+            on_open(clicked)
+
+    group = folium.FeatureGroup(name="Tiles", control=False)
+    _Message(state).add_to(group)
     st_folium(
-        base_map(collection, mosaic),
+        _empty_map(),
         key=key,
         height=height,
         use_container_width=True,
-        returned_objects=["last_clicked"],
-        feature_group_to_add=_over_images(mosaic, shown=shown, selected=selected, overlay=overlay),
+        returned_objects=[],
+        feature_group_to_add=group,
+        on_change=opened,
     )
     if not local:
         st.caption(
@@ -83,21 +108,32 @@ def tile_map(
         )
 
 
-def clicked_tile(state: Mapping[str, Any] | None, mosaic: Mosaic) -> Tile | None:
-    """The tile under the last click, from what streamlit-folium keeps under the map's key."""
-    click = (state or {}).get("last_clicked")
-    return mosaic.at(click["lng"], -click["lat"]) if click else None
+def _empty_map() -> folium.Map:
+    """The same text for every collection and every state of the page."""
+    view = _simple_map([0, 0], -ZOOM_OFFSET)
+    _Scripts().add_to(view)
+    return view
 
 
 def base_map(collection: Collection, mosaic: Mosaic) -> folium.Map:
     """The map with its images and nothing over them; ``leaflet_sources`` comes before."""
     bounds = [[-mosaic.height, 0], [0, mosaic.width]]
+    view = _simple_map([-mosaic.height / 2, mosaic.width / 2], mosaic.min_zoom)
+    images = f"/map/{collection.id}/{{z}}/{{x}}/{{y}}.jpg?v={map_version(collection)}"
+    tile_layer(MapLayer("Images", images, 1.0), mosaic).add_to(view)
+    view.fit_bounds(bounds, padding=(6, 6))
+    view.get_root().header.add_child(folium.Element(f"<style>{_NO_SEAMS}</style>"), name="tilewright_seams")
+    return view
+
+
+def _simple_map(centre: list[float], min_zoom: int) -> folium.Map:
+    """An empty map in pixels, on our ground."""
     view = folium.Map(
         tiles=None,
         crs="Simple",
-        location=[-mosaic.height / 2, mosaic.width / 2],
-        zoom_start=mosaic.min_zoom,
-        minZoom=mosaic.min_zoom,
+        location=centre,
+        zoom_start=min_zoom,
+        minZoom=min_zoom,
         maxZoom=MAX_MAGNIFICATION,
         zoomSnap=0.25,
         zoomDelta=0.5,
@@ -105,11 +141,8 @@ def base_map(collection: Collection, mosaic: Mosaic) -> folium.Map:
         attributionControl=False,
         prefer_canvas=True,
     )
-    images = f"/map/{collection.id}/{{z}}/{{x}}/{{y}}.jpg?v={map_version(collection)}"
-    tile_layer(MapLayer("Images", images, 1.0), mosaic).add_to(view)
-    view.fit_bounds(bounds, padding=(6, 6))
     ground = "rgb({}, {}, {})".format(*GROUND)
-    style = f".leaflet-container {{ background: {ground}; border-radius: 10px; }} body {{ margin: 0; }} {_NO_SEAMS}"
+    style = f".leaflet-container {{ background: {ground}; border-radius: 10px; }} body {{ margin: 0; }}"
     view.get_root().header.add_child(folium.Element(f"<style>{style}</style>"), name="tilewright_ground")
     return view
 
@@ -128,41 +161,3 @@ def tile_layer(layer: MapLayer, mosaic: Mosaic) -> folium.TileLayer:
         "opacity": layer.opacity,
     }
     return made
-
-
-def _over_images(
-    mosaic: Mosaic, *, shown: set[int], selected: int | None, overlay: MapLayer | None
-) -> folium.FeatureGroup:
-    """The overlay and the tiles' outlines."""
-    features = [_outline(place, shown=place.tile.id in shown, selected=selected) for place in mosaic.places]
-    group = folium.FeatureGroup(name="Tiles", control=False)
-    if overlay is not None:
-        tile_layer(overlay, mosaic).add_to(group)
-    if features:
-        folium.GeoJson(
-            {"type": "FeatureCollection", "features": features},
-            style_function=lambda feature: feature["properties"]["style"],
-            tooltip=folium.GeoJsonTooltip(["name", "split", "size"], aliases=["Tile", "Split", "Size"]),
-        ).add_to(group)
-    return group
-
-
-def _outline(place: Place, *, shown: bool, selected: int | None) -> dict[str, Any]:
-    tile = place.tile
-    left, right, top, bottom = place.left, place.left + tile.width, -place.top, -place.top - tile.height
-    ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
-    chosen = tile.id == selected
-    style = {
-        "color": SELECTED_COLOUR if chosen else SPLIT_COLOURS[tile.split],
-        "weight": 4 if chosen else 2,
-        "opacity": 1 if shown or chosen else 0.15,
-        "fillColor": "rgb({}, {}, {})".format(*GROUND),
-        "fillOpacity": 0 if shown else 0.8,
-    }
-    size = f"{tile.width} x {tile.height} px"
-    return {
-        "type": "Feature",
-        "id": tile.id,
-        "properties": {"name": escape(tile.name), "split": tile.split, "size": size, "style": style},
-        "geometry": {"type": "Polygon", "coordinates": [ring]},
-    }

@@ -22,6 +22,7 @@ import torch
 
 from tests.benchmarks import ablation, basics, compare_page, few_labels, intervals
 from tests.benchmarks.amount import Amount
+from tests.benchmarks.browse import neighbours, tile_route
 from tests.benchmarks.inference import report as inference
 from tests.benchmarks.labelling import report as labelling
 from tests.benchmarks.results_page import replace_chapter
@@ -50,6 +51,8 @@ CHAPTERS: dict[str, Callable[[Amount], str]] = {
     "resize-against-patches": inference.sights,
     "network-presets": inference.networks,
     "compare-page": compare_page.chapter,
+    "neighbours": neighbours.chapter,
+    "tile-route": tile_route.chapter,
     # These take as long as people do: they have no quick setting.
     "labelling-waiting": lambda _: labelling.waiting(),
     "labelling-annotator": lambda _: labelling.annotator(),

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.catalog.alike.related import RelatedPair, keep_pairs
 from core.catalog.catalogue import collections, tiles
+from core.catalog.splitting.plans import NewSplit, Place, keep, users
+from core.catalog.splitting.users import RECORD_OPTION, parse_record
 from core.jobs import queue
 from core.labels import raster
 from core.training import forecast_process
@@ -20,7 +23,7 @@ import streamlit as st
 from pathlib import Path
 pages = Path({str(PAGES)!r})
 st.navigation([st.Page(pages / "train.py", default=True), *(
-    st.Page(pages / f"{{name}}.py", url_path=name) for name in ("start", "label", "evaluate", "compare")
+    st.Page(pages / f"{{name}}.py", url_path=name) for name in ("start", "browse", "label", "evaluate", "compare")
 )]).run()
 """
 
@@ -190,3 +193,31 @@ def test_what_training_will_see_is_shown_where_somebody_looks(workspace, preset,
     assert not app.exception
     assert not app.error
     assert len(app.get("image")) == pictures
+
+
+def test_a_run_that_keeps_to_a_named_split_is_recorded_under_it_and_a_leak_is_warned_of(workspace):
+    first, second = tiles(workspace, collections(workspace)[0].id)[:2]
+    places = {first.name: Place("train"), second.name: Place("val")}
+    made = keep(workspace, first.collection_id, NewSplit("mine", "by hand", places), followed=True)
+    related = [RelatedPair(first.id, second.id, "neighbours", 0.9, "right")]
+    keep_pairs(workspace, first.collection_id, images={t.id: t.fingerprint for t in (first, second)}, pairs=related)
+    app = open_page()
+    assert any("Split 'mine'" in note.value for note in app.caption)
+    assert any("some belong together: 1 pair of neighbours" in note.value for note in app.warning)
+    start_button(app).click().run()
+    (job,) = queue.jobs(workspace)
+    record = parse_record(job.arguments[job.arguments.index(RECORD_OPTION) + 1])
+    assert record.name == "mine"
+    assert users(workspace, made.id) == ["head-1"]
+
+
+def test_tiles_that_do_not_keep_to_the_split_are_said_to(workspace):
+    first, second = tiles(workspace, collections(workspace)[0].id)[:2]
+    places = {first.name: Place("train"), second.name: Place("val")}
+    keep(workspace, first.collection_id, NewSplit("mine", "by hand", places), followed=True)
+    app = open_page()
+    next(one for one in app.multiselect if one.label == "Training tiles").set_value([second.name]).run()
+    assert any("not count as trained under it" in note.value for note in app.caption)
+    start_button(app).click().run()
+    (job,) = queue.jobs(workspace)
+    assert RECORD_OPTION not in job.arguments

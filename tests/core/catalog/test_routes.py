@@ -8,10 +8,9 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from core.catalog import routes
-from core.catalog.catalogue import collection, index_folder, tiles
-from core.catalog.mosaic import GROUND, ZOOM_OFFSET, lay_out
-from core.catalog.routes import map_version, tile_routes
+from core.catalog import routes, tile_pictures
+from core.catalog.catalogue import index_folder, tiles
+from core.catalog.routes import tile_routes
 from core.classes import PALETTE
 from core.progress import SilentProgress
 from core.tables import Tile
@@ -89,10 +88,6 @@ def test_map_tiles_are_the_image_and_smaller_at_its_edge(client: TestClient, wor
         "/tiles/2/3/0/0.jpg",
         "/tiles/2/2/3/0.jpg",
         "/tiles/2/mask.png",
-        "/map/9/12/0/0.jpg",
-        "/map/1/13/0/0.jpg",
-        "/map/1/12/999/0.jpg",
-        "/map/1/0/0/0.jpg",
     ],
 )
 def test_what_is_not_there_answers_404_with_one_sentence(client: TestClient, path: str) -> None:
@@ -119,26 +114,9 @@ def test_a_reduced_mask_keeps_its_proportions(client: TestClient, workspace: Wor
     assert Image.open(BytesIO(content)).size == (32, 24)
 
 
-def test_the_map_shows_each_tile_in_its_place_on_the_ground(client: TestClient, workspace: Workspace) -> None:
-    mosaic = lay_out(tiles(workspace, 1))
-    picture = _pixels(client.get(f"/map/1/{ZOOM_OFFSET}/0/0.jpg").content).astype(int)
-    place = next(place for place in mosaic.places if place.tile.name == "1")
-    assert np.abs(picture[place.top + 48 + 12 : place.top + 100, :60] - GROUND).max() < 12
-    assert picture[place.top : place.top + 48, place.left : place.left + 64].std() > 30
-
-
-def test_the_map_of_masks_lies_over_the_map_of_images(client: TestClient, workspace: Workspace) -> None:
-    mosaic = lay_out(tiles(workspace, 1))
-    place = next(place for place in mosaic.places if place.tile.name == "1")
-    rgba = np.asarray(Image.open(BytesIO(client.get(f"/map/1/mask/{ZOOM_OFFSET}/0/0.png").content)).convert("RGBA"))
-    inside = rgba[place.top : place.top + 48, place.left : place.left + 64]
-    assert (inside[..., 3] == np.where(blocks() == 255, 0, 255)).all()
-    assert (rgba[..., 3] > 0).sum() == (blocks() != 255).sum()
-
-
 def test_an_unchanged_picture_is_not_sent_twice(client: TestClient, workspace: Workspace) -> None:
     tile = _tile(workspace, "2")
-    for path in (f"/tiles/{tile.id}/thumbnail.jpg", f"/tiles/{tile.id}/0/0/0.jpg", f"/map/1/{ZOOM_OFFSET}/0/0.jpg"):
+    for path in (f"/tiles/{tile.id}/thumbnail.jpg", f"/tiles/{tile.id}/0/0/0.jpg"):
         first = client.get(path)
         assert first.headers["cache-control"] == routes.CHECK_FIRST
         again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
@@ -150,27 +128,22 @@ def test_an_address_with_the_right_version_may_be_kept_for_ever(client: TestClie
     path = f"/tiles/{tile.id}/thumbnail.jpg?v="
     assert client.get(path + tile.fingerprint).headers["cache-control"] == routes.FOREVER
     assert client.get(path + "older").headers["cache-control"] == routes.CHECK_FIRST
-    version = map_version(collection(workspace, 1))
-    assert client.get(f"/map/1/{ZOOM_OFFSET}/0/0.jpg?v={version}").headers["cache-control"] == routes.FOREVER
 
 
-def test_a_file_that_vanished_answers_one_sentence_and_stripes_on_the_map(
-    client: TestClient, workspace: Workspace, tmp_path: Path
-) -> None:
+def test_a_file_that_vanished_answers_one_sentence(client: TestClient, workspace: Workspace) -> None:
     two = _tile(workspace, "2")
     Path(two.image_path).unlink()
     answer = client.get(f"/tiles/{two.id}/2/0/0.jpg")
     assert answer.status_code == 422
     assert "2_sat.png cannot be read" in answer.json()["error"]
-    assert client.get(f"/map/1/{ZOOM_OFFSET}/2/0.jpg").status_code == 200
 
 
 def test_concurrent_requests_for_one_tile_decode_it_once(
     client: TestClient, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads = []
-    really_read = routes.read_image
-    monkeypatch.setattr(routes, "read_image", lambda path: reads.append(path) or really_read(path))
+    really_read = tile_pictures.read_image
+    monkeypatch.setattr(tile_pictures, "read_image", lambda path: reads.append(path) or really_read(path))
     two = _tile(workspace, "2").id
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda x: client.get(f"/tiles/{two}/2/{x % 3}/0.jpg"), range(24)))

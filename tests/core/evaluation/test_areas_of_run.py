@@ -8,7 +8,7 @@ import pytest
 
 from core.catalog.catalogue import collections
 from core.catalog.images import read_mask
-from core.catalog.mosaic import lay_out
+from core.catalog.maps.mosaic import lay_out
 from core.cli import main
 from core.errors import InputError
 from core.evaluation import areas_of_run as module

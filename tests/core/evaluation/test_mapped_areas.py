@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.catalog.mosaic import lay_out
+from core.catalog.maps.mosaic import lay_out
 from core.errors import InputError
 from core.evaluation.mapped_areas import pixels_inside, total_area, touched
 from core.tables import Tile

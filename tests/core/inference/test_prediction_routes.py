@@ -10,7 +10,7 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from core.catalog.mosaic import ZOOM_OFFSET, lay_out
+from core.catalog.maps.mosaic import ZOOM_OFFSET, lay_out
 from core.classes import UNLABELLED
 from core.inference import store
 from core.inference.prediction_routes import download_url, map_url, prediction_routes, prediction_url

@@ -4,13 +4,16 @@ import os
 import numpy as np
 import pytest
 
+from core.catalog.splitting.users import SplitRecord, runs_under
 from core.classes import CLASS_NAMES, UNLABELLED
 from core.errors import CancelledError, InputError
 from core.progress import CancelFlag, SilentProgress
 from core.training.feature_cache import FeatureCache
 from core.training.fit import FitRequest, fit
+from core.training.model_card import model_card
 from core.training.recipe import load_recipe
 from core.training.runs import list_runs, read_head, read_metrics, read_recipe, read_run
+from core.workspace import open_workspace
 from tests.core.training.scenes import only_a_patch, scene, write_pair, write_scenes
 
 QUICK = ["epochs=3", "width=16"]
@@ -187,3 +190,16 @@ def test_the_card_counts_instances_pixels_and_cells_by_class(tmp_path, data, cac
     assert list(card_classes) == list(CLASS_NAMES)
     assert card_classes["rangeland"] == {"instances": 0, "pixels": 0, "cells": 0}
     assert card_classes["water"]["cells"] == 3 * 4 * (64 // 16) ** 2
+
+
+def test_the_card_names_the_split_that_a_run_trained_under(tmp_path, data, cache):
+    split = SplitRecord("by region", "0123456789abcdef", fold=2)
+    fit(request(data, tmp_path / "run", cache, overrides=["validation_tiles=3"], split=split), SilentProgress())
+    assert read_run(tmp_path / "run").card.split == split
+    said = "Split: 'by region', judged by fold 3, members `0123456789abcdef`."
+    assert said in model_card(read_run(tmp_path / "run"))
+    workspace = open_workspace(tmp_path / "ws")
+    workspace.runs.mkdir()
+    (tmp_path / "run").rename(workspace.runs / "run")
+    assert runs_under(workspace, "by region", split.members) == ["run"]
+    assert runs_under(workspace, "another", split.members) == []

@@ -1,12 +1,14 @@
+import json
 from pathlib import Path
 
 import folium
 import pytest
+import streamlit_folium
 
-from core.catalog.mosaic import lay_out
+from core.catalog.maps.mosaic import lay_out
 from core.tables import Collection, Tile, now
 from pages.components import tile_map
-from pages.components.tile_map import clicked_tile, leaflet_sources
+from pages.components.tile_map import leaflet_sources
 
 
 @pytest.fixture(autouse=True)
@@ -45,49 +47,44 @@ def test_without_it_only_leaflet_is_loaded_from_its_usual_address(
     assert folium.Map.default_js[0][1].startswith("https://")
 
 
-def test_the_map_is_the_same_text_on_every_rerun_whatever_is_selected() -> None:
+def _shown_on(monkeypatch: pytest.MonkeyPatch, state: dict[str, object]) -> dict[str, object]:
+    """What streamlit-folium is given."""
+    given: dict[str, object] = {}
+    monkeypatch.setattr(streamlit_folium, "_component_func", lambda **arguments: given.update(arguments))
+    tile_map.tile_map(state, key="map", height=500, on_open=lambda _: None)
+    return given
+
+
+def test_whatever_is_to_be_seen_the_map_itself_is_the_same_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = _shown_on(monkeypatch, {"images": "/map/3/{z}/{x}/{y}.jpg?v=1", "marks": "1101"})
+    second = _shown_on(monkeypatch, {"images": "/map/4/{z}/{x}/{y}.jpg?v=9", "marks": "0"})
+    for part in ("script", "header", "html", "key", "js_links", "css_links"):
+        assert first[part] == second[part]
+    assert "/map/" not in str(first["script"])
+    assert first["feature_group"] != second["feature_group"]
+    assert first["js_links"][-1] == "/assets/components/map/load.js"
+
+
+def test_a_message_reaches_the_script_as_it_was_whatever_a_name_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [
+        "{{'map_div'}}",
+        "</script><img src=x onerror=alert(1)>",
+        "_0 feature_group_0",
+        'é "quoted" \\',
+        "%{{{",
+        "{% raw %}{# #}",
+    ]
+    text = str(_shown_on(monkeypatch, {"labels": names})["feature_group"])
+    call = text[text.index("JSON.parse(") + len("JSON.parse(") :]
+    literal, _ = json.JSONDecoder().raw_decode(call)
+    assert json.loads(literal) == {"labels": names}
+    assert "</script" not in text
+
+
+def test_the_map_of_areas_is_the_same_text_on_every_rerun() -> None:
     collection = Collection(id=3, name="c", root="/c", indexed=now())
     mosaic = lay_out(_tiles())
     first, second = (tile_map.base_map(collection, mosaic) for _ in range(2))
     texts = [view.get_root().render().replace(view.get_name(), "map") for view in (first, second)]
     assert "/map/3/{z}/{x}/{y}.jpg" in texts[0]
     assert texts[0].count('"maxNativeZoom": 0') == texts[1].count('"maxNativeZoom": 0') == 1
-
-
-def test_a_click_finds_the_tile_under_it() -> None:
-    mosaic = lay_out(_tiles())
-    place = mosaic.places[3]
-    state = {"last_clicked": {"lat": -(place.top + 5), "lng": place.left + 5}}
-    assert clicked_tile(state, mosaic) is place.tile
-    assert clicked_tile({"last_clicked": {"lat": 50, "lng": 5}}, mosaic) is None
-    assert clicked_tile(None, mosaic) is None
-
-
-def test_outlines_tell_splits_selection_and_filter_apart() -> None:
-    train, val, chosen, hidden = _tiles()
-    val.split = "val"
-    group = tile_map._over_images(lay_out([train, val, chosen, hidden]), shown={0, 1, 2}, selected=2, overlay=None)
-    (layer,) = group._children.values()
-    styles = [feature["properties"]["style"] for feature in layer.data["features"]]
-    assert [style["color"] for style in styles[:3]] == [
-        tile_map.SPLIT_COLOURS["train"],
-        tile_map.SPLIT_COLOURS["val"],
-        tile_map.SELECTED_COLOUR,
-    ]
-    assert [style["fillOpacity"] > 0 for style in styles] == [False, False, False, True]
-
-
-def test_a_name_with_markup_is_shown_as_text() -> None:
-    tiles = _tiles(1, name="<img src=x onerror=alert(1)>")
-    group = tile_map._over_images(lay_out(tiles), shown={0}, selected=None, overlay=None)
-    (layer,) = group._children.values()
-    assert "<" not in layer.data["features"][0]["properties"]["name"]
-
-
-def test_a_layer_lies_under_the_outlines_with_its_opacity() -> None:
-    layer = tile_map.MapLayer("first", "/predictions/first/plain/map/3/{z}/{x}/{y}.png?v=1", 0.4)
-    group = tile_map._over_images(lay_out(_tiles()), shown={0}, selected=None, overlay=layer)
-    pictures, outlines = group._children.values()
-    assert isinstance(pictures, folium.TileLayer)
-    assert isinstance(outlines, folium.GeoJson)
-    assert pictures.options["opacity"] == 0.4

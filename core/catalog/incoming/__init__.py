@@ -1,0 +1,1 @@
+"""How tiles come in: uploads, archives, downloads, layouts of other data sets."""

@@ -1,0 +1,1 @@
+"""A collection as one large picture: laid out, drawn and cut into map tiles."""
