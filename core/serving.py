@@ -13,6 +13,7 @@ route cost the server 950 MB, and 620 MB where every picture is a mapping of its
 import ctypes
 import os
 import socket
+import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -39,6 +40,9 @@ def set_no_delay() -> int:
     found = 0
     for path in [*_DESCRIPTORS.iterdir()] if _DESCRIPTORS.is_dir() else []:
         try:
+            # A copy of any other file would stay open, and whoever waits for the end of a pipe would wait for ever.
+            if not stat.S_ISSOCK(os.fstat(int(path.name)).st_mode):
+                continue
             with socket.socket(fileno=os.dup(int(path.name))) as one:
                 listens = one.family in (socket.AF_INET, socket.AF_INET6) and one.type == socket.SOCK_STREAM
                 if listens and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):

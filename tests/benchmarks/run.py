@@ -22,7 +22,7 @@ import torch
 
 from tests.benchmarks import ablation, basics, compare_page, few_labels, intervals
 from tests.benchmarks.amount import Amount
-from tests.benchmarks.browse import neighbours, tile_route
+from tests.benchmarks.browse import neighbours, pages, tile_route
 from tests.benchmarks.inference import report as inference
 from tests.benchmarks.labelling import report as labelling
 from tests.benchmarks.results_page import replace_chapter
@@ -53,6 +53,7 @@ CHAPTERS: dict[str, Callable[[Amount], str]] = {
     "compare-page": compare_page.chapter,
     "neighbours": neighbours.chapter,
     "tile-route": tile_route.chapter,
+    "browse-page": pages.chapter,
     # These take as long as people do: they have no quick setting.
     "labelling-waiting": lambda _: labelling.waiting(),
     "labelling-annotator": lambda _: labelling.annotator(),

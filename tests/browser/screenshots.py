@@ -59,6 +59,9 @@ def _tour(page: Page, server: Server, workspace: Workspace, collection_id: int) 
     page.goto(f"{server.url}/browse?tile={first}")
     expect(page.get_by_role("heading", name="Predictions")).to_be_visible(timeout=loop.LONG)
     _keep(page, "browse")
+    for view in ("gallery", "explore", "splits"):
+        page.goto(f"{server.url}/browse?view={view.title()}")
+        _keep(page, view)
     page.goto(f"{server.url}/label?tile={first}")
     page.wait_for_function("window.tilewrightPaint?.state().ready", timeout=loop.LONG)
     for key, start, end in STROKES:

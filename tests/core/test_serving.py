@@ -1,3 +1,5 @@
+import os
+import select
 import socket
 import subprocess
 import sys
@@ -23,6 +25,14 @@ def test_other_sockets_are_left_as_they_are() -> None:
         set_no_delay()
         assert not idle.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert datagrams.fileno() >= 0
+
+
+def test_no_file_stays_open_that_was_only_looked_at() -> None:
+    reading, writing = os.pipe()
+    set_no_delay()
+    os.close(writing)
+    assert select.select([reading], [], [], 5)[0], "a copy of the pipe's other end is still open"
+    os.close(reading)
 
 
 _FREED_BETWEEN = """

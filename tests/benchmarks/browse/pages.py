@@ -8,6 +8,7 @@ navigation, or from the click, to the frame after the one in which everything th
 import os
 import statistics
 import tempfile
+import time
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -75,7 +76,7 @@ def chapter(amount: Amount) -> str:
     """The chapter, in Markdown."""
     rows = 500 if amount.quick else ROWS
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        workspace, copies = _workspace(Path(scratch), rows, files=40 if amount.quick else LABELLED)
+        workspace, copies, indexed = _workspace(Path(scratch), rows, files=40 if amount.quick else LABELLED)
         server = start_server(workspace.root)
         try:
             found = _measure(server, rows, 2 if amount.quick else TIMES)
@@ -91,7 +92,8 @@ def chapter(amount: Amount) -> str:
     return (
         f"## Browse: how long a person waits at {rows:,} tiles\n\n{what}; {where} on the same {os.cpu_count()} cores "
         f"as the server. Milliseconds, medians of {TIMES} (range); cold: a browser without a cache, warm: one that was "
-        "there before; first: the first visit after the server started, with its libraries to load, n = 1.\n\n"
+        "there before; first: the first visit after the server started, with its libraries to load, n = 1. "
+        f"{indexed}.\n\n"
         "| what | first | cold | warm | bar (warm) |\n|---|---|---|---|---|\n" + "\n".join(lines)
     )
 
@@ -102,12 +104,16 @@ def _told(values: list[float]) -> str:
     return f"{statistics.median(values):.0f} ({min(values):.0f} to {max(values):.0f})"
 
 
-def _workspace(folder: Path, rows: int, *, files: int) -> tuple[Workspace, str]:
+def _workspace(folder: Path, rows: int, *, files: int) -> tuple[Workspace, str, str]:
+    """The workspace, what its files are copies of, and what it took to index them."""
     copies = write_tiles(folder / "tiles", files, folder / "sample")
     workspace = open_workspace(folder / "workspace")
+    clock, processor = time.perf_counter(), time.process_time()
     report = index_folder(workspace, folder / "tiles", SilentProgress())
+    clock, processor = (1000 * took / files for took in (time.perf_counter() - clock, time.process_time() - processor))
     add_rows(workspace, report.collection_id, rows)
-    return workspace, copies
+    masks = f"{report.with_mask} of {files} with a mask"
+    return workspace, copies, f"Indexing took {processor:.0f} ms of a core a tile ({clock:.0f} by the clock; {masks})"
 
 
 def _measure(server: Server, rows: int, times: int) -> dict[tuple[str, str], list[float]]:

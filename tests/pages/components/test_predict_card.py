@@ -37,6 +37,13 @@ def open_page(**address):
     return app
 
 
+def open_tab(app, name):
+    """Only the tab that is open is worked out."""
+    app.session_state["browse_predictions"] = name
+    app.run()
+    assert not app.exception
+
+
 def texts(elements):
     return " ".join(str(element.value) for element in elements)
 
@@ -111,11 +118,12 @@ def test_kept_predictions_are_a_layer_of_the_map_that_says_how_many_tiles_have_o
     for path in workspace.predictions.glob("first/plain/1/[01]*"):
         path.unlink()
     app = open_page()
-    assert app.selectbox(key="map_layer_1").value == "nothing"
-    layers = app.selectbox(key="map_layer_1").options
-    app.selectbox(key="map_layer_1").set_value("given masks").run()
+    over = app.selectbox(key="map_over")
+    assert over.value == ""
+    given, first = (next(one for one in over.options if words in one) for words in ("given masks", "first, "))
+    over.select_index(over.options.index(given)).run()
     assert "6 of 6 tiles came with a mask" in texts(app.caption)
-    app.selectbox(key="map_layer_1").set_value(layers[2]).run()
+    app.selectbox(key="map_over").select_index(over.options.index(first)).run()
     assert not app.exception
     assert "4 of 6 tiles have this prediction; the others stay plain." in texts(app.caption)
 
@@ -125,6 +133,7 @@ def test_what_is_kept_can_be_laid_over_its_tile_and_deleted(workspace):
     keep_predictions(workspace, "first", wrong=0.1, switches=Switches("none", "guided"))
     app = open_page(tile=1)
     assert app.selectbox(key="overlay-1").value == "first, guided filter"
+    open_tab(app, "Kept predictions")
     app.button(key="kept_delete").click().run()
     assert store_space.kept_groups(workspace) == []
     assert "Nothing is kept yet" in texts(app.caption)
@@ -140,6 +149,7 @@ def test_a_stale_prediction_is_told_where_it_is_shown(workspace):
 def test_imported_masks_become_a_run_and_what_is_missing_is_said(workspace, tmp_path):
     save(tmp_path / "foreign", "1", blobs(1, SIZE))
     app = open_page()
+    open_tab(app, "Import predictions")
     app.text_input(key="predict_import_folder_0").set_value(str(tmp_path / "foreign")).run()
     app.text_input(key="predict_import_name_0").set_value("foreign").run()
     app.button(key="predict_import").click().run()
@@ -151,6 +161,7 @@ def test_imported_masks_become_a_run_and_what_is_missing_is_said(workspace, tmp_
 def test_an_imported_mask_that_is_smaller_than_its_tile_lies_where_it_is_said_to(workspace, tmp_path):
     save(tmp_path / "foreign", "1", blobs(1, (24, 30)))
     app = open_page()
+    open_tab(app, "Import predictions")
     app.text_input(key="predict_import_folder_0").set_value(str(tmp_path / "foreign")).run()
     app.number_input(key="predict_import_at_0_x").set_value(10).run()
     app.number_input(key="predict_import_at_0_y").set_value(30).run()
