@@ -125,7 +125,7 @@ def test_kept_predictions_are_a_layer_of_the_map_that_says_how_many_tiles_have_o
     assert "6 of 6 tiles came with a mask" in texts(app.caption)
     app.selectbox(key="map_over").select_index(over.options.index(first)).run()
     assert not app.exception
-    assert "4 of 6 tiles have this prediction; the others stay plain." in texts(app.caption)
+    assert "4 of 6 tiles have this prediction." in texts(app.caption)
 
 
 def test_what_is_kept_can_be_laid_over_its_tile_and_deleted(workspace):
