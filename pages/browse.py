@@ -90,7 +90,9 @@ def _tiles(workspace: Workspace, collection: Collection, view: str, drawn: int |
     if drawn != (linked.id if linked else None):
         st.rerun()
     table = tile_table(workspace, collection)
-    browsing = _browsing(workspace, collection, table, choose_filter(workspace, table), linked)
+    browsing = _browsing(
+        workspace, collection, table, choose_filter(workspace, table, ordered=view == "Gallery"), linked
+    )
     active_filters(browsing)
     with st.container(key="browse_split"):
         left, right = st.columns([_WITH_PANEL[view], 1 - _WITH_PANEL[view]], gap="medium")

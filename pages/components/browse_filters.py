@@ -34,15 +34,16 @@ _STYLE = """<style>
 </style>"""
 
 
-def choose_filter(workspace: Workspace, table: TileTable) -> TileFilter:
-    """The filter that the address asks for, with the widgets that change it."""
+def choose_filter(workspace: Workspace, table: TileTable, *, ordered: bool) -> TileFilter:
+    """The filter that the address asks for, with the widgets that change it; that of the order if ``ordered``."""
     wanted, wrong = from_query(st.query_params)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="browse_filters"):
         _search(wanted)
         _choice("Split", _SPLITS, wanted.split, lambda value: {"split": value or None}, width=120)
         _choice("Labels", _LABELS, wanted.labels, lambda value: {"labels": value or None}, width=150)
         filter_panel(workspace, table, wanted)
-        _order(workspace, table, wanted)
+        if ordered:
+            _order(workspace, table, wanted)
     for sentence in wrong:
         st.warning(plain(sentence), icon=":material/link_off:")
     return wanted
