@@ -155,12 +155,7 @@ def read_mask(path: Path, shape: tuple[int, int]) -> DecodedMask:
     Raises ``InputError`` as ``read_info`` does, when the size is not ``shape``, and when more than one pixel in
     twenty holds an index that is no class.
     """
-    info = read_info(path)
-    if (info.height, info.width) != shape:
-        raise InputError(
-            f"The mask {path} is {info.width} x {info.height} pixels but its image is {shape[1]} x {shape[0]}; "
-            "save the mask at the size of its image."
-        )
+    check_mask_size(path, shape)
     pixels, palette = mask_pixels(path)
     if pixels.ndim == 3:
         return decode_colours(pixels)
@@ -281,6 +276,16 @@ def _stretch(
         rows = np.nan_to_num(band[top : top + _STRETCH_ROWS].astype(np.float32), nan=low, posinf=high, neginf=low)
         stretched[top : top + _STRETCH_ROWS] = np.clip((rows - low) * scale, 0, 255)
     return stretched
+
+
+def check_mask_size(path: Path, shape: tuple[int, int]) -> None:
+    """Raise ``InputError`` where a mask cannot be read, or is not of ``shape`` (height, width) by its header."""
+    info = read_info(path)
+    if (info.height, info.width) != shape:
+        raise InputError(
+            f"The mask {path} is {info.width} x {info.height} pixels but its image is {shape[1]} x {shape[0]}; "
+            "save the mask at the size of its image."
+        )
 
 
 def mask_pixels(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:

@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import folium
-import streamlit as st
 from folium.elements import MacroElement
 from folium.template import Template
-from streamlit_folium import st_folium
 
 from core.catalog.geography.drawing import MAX_ZOOM
 from core.catalog.geography.footprints import to_degrees
 from core.catalog.geography.places import Places
 from core.tables import Collection
-from pages.components.tile_map import MapLayer, leaflet_sources
+from pages.components.tile_map import MapLayer, still_map
 
 _SCRIPTS = ("graticule", "readout", "geo_map")
 _MAGNIFIED = 3  # zooms beyond the finest tile's own pixels: one of them as 8 x 8 on screen
@@ -88,29 +86,9 @@ def geo_map(
     on_open: Callable[[int], None],
     height: int = 500,
 ) -> None:
-    """Draw the map. ``on_open`` is called with the id of a tile when it is clicked, before the page runs again."""
-    local = leaflet_sources()
-
-    def clicked() -> None:
-        tile = (st.session_state.get(key) or {}).get("tile")
-        if isinstance(tile, int):
-            on_open(tile)
-
-    group = folium.FeatureGroup(name="State", control=False)
-    group.add_child(_State(state(collection, places, layers, selected)))
-    st_folium(
-        base_map(places),
-        key=key,
-        height=height,
-        use_container_width=True,
-        returned_objects=[],
-        feature_group_to_add=group,
-        on_change=clicked,
-    )
-    if not local:
-        st.caption(
-            "Leaflet is loaded from folium's usual address, since npm did not install it: the map needs a network."
-        )
+    """Draw the map; ``on_open`` as ``still_map``."""
+    message = _State(state(collection, places, layers, selected))
+    still_map(lambda: base_map(places), message, key=key, height=height, on_open=on_open)
 
 
 def base_map(places: Places) -> folium.Map:

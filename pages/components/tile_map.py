@@ -80,9 +80,16 @@ class _Message(MacroElement):
 
 
 def tile_map(state: Mapping[str, Any], *, key: str, height: int, on_open: Callable[[int], None]) -> None:
-    """Draw the map and show ``state`` on it (``pages/components/map_message.py``).
+    """Draw the map and show ``state`` on it (``pages/components/map_message.py``); ``on_open`` as ``still_map``."""
+    still_map(_empty_map, _Message(state), key=key, height=height, on_open=on_open)
 
-    ``on_open`` is called with the id of a tile when it is clicked, before the page runs again.
+
+def still_map(
+    make: Callable[[], folium.Map], message: MacroElement, *, key: str, height: int, on_open: Callable[[int], None]
+) -> None:
+    """Draw a map that stays as it is made, and hand our script on it a message, which may be another each time.
+
+    ``on_open`` is called with the id of a tile when our script says that it was clicked, before the page runs again.
     """
     local = leaflet_sources()
 
@@ -91,10 +98,10 @@ def tile_map(state: Mapping[str, Any], *, key: str, height: int, on_open: Callab
         if isinstance(clicked, int):
             on_open(clicked)
 
-    group = folium.FeatureGroup(name="Tiles", control=False)
-    _Message(state).add_to(group)
+    group = folium.FeatureGroup(name="Message", control=False)
+    message.add_to(group)
     st_folium(
-        _empty_map(),
+        make(),
         key=key,
         height=height,
         use_container_width=True,

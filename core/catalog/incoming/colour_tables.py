@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.catalog.images import mask_pixels, read_info
+from core.catalog.images import check_mask_size, mask_pixels
 from core.classes import CLASS_NAMES, UNLABELLED, DecodedMask
 from core.errors import InputError
 
@@ -58,12 +58,7 @@ class ColourTable:
         knows all that occur, else by its indices. ``off_palette`` and ``undecidable`` count the pixels that no row
         names. Raises ``InputError`` when the file cannot be read, has another size, or nothing in it is known.
         """
-        info = read_info(path)
-        if (info.height, info.width) != shape:
-            raise InputError(
-                f"The mask {path} is {info.width} x {info.height} pixels but its image is {shape[1]} x {shape[0]}; "
-                "save the mask at the size of its image."
-            )
+        check_mask_size(path, shape)
         pixels, palette = mask_pixels(path)
         raster, known = self._look_up(pixels, palette)
         strange = int(known.size - np.count_nonzero(known))
