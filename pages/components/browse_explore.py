@@ -39,11 +39,11 @@ def view(browsing: Browsing) -> None:
             label_visibility="collapsed",
             on_change=lambda: show(part=st.session_state["explore_part"]),
         )
-        known, every = len(exploring.known_tiles(browsing.table)), len(browsing.table.rows)
-        st.caption(
-            f"Classes are known of {known} of {every} tiles, by the given mask, else by labels.",
-            width="content",
-        )
+        if part == "Classes":
+            known, every = len(exploring.known_tiles(browsing.table)), len(browsing.table.rows)
+            st.caption(
+                f"Classes are known of {known} of {every} tiles, by the given mask, else by labels.", width="content"
+            )
         synthetic_note(browsing.collection)
     _PARTS[str(part)](browsing)
 
